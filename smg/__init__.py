@@ -1,0 +1,1 @@
+"""A dual-mode (gRPC and HTTP) gateway for LLM inference."""

@@ -1,0 +1,119 @@
+"""What lower layers tell: frozen facts, told to an ``Observer`` that logs and counts them.
+
+Lower layers never log. ``server`` plugs in the observers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from smg.core.words import ConnectionMode, LifeState, Outcome, WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFinished:
+    """One request was answered, or its caller left (status 499); told exactly once per request.
+
+    Attributes:
+        first_byte_secs: From the request's head to the answer's; None if no answer was begun.
+        duration_secs: From the request's head to the answer's end.
+    """
+
+    request_id: str
+    method: str
+    route: str
+    status: int
+    error_code: str | None
+    model: str | None
+    streaming: bool
+    worker_id: WorkerId | None
+    attempts: int
+    first_byte_secs: float | None
+    duration_secs: float
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """One try at one worker ended; ``attempt`` 1 is the first."""
+
+    request_id: str
+    worker_id: WorkerId
+    mode: ConnectionMode
+    attempt: int
+    outcome: Outcome
+    error_code: str | None
+    elapsed_secs: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerAdded:
+    """A worker was put into the fleet."""
+
+    worker_id: WorkerId
+    url: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRemoved:
+    """A worker left the fleet; its transport is closed."""
+
+    worker_id: WorkerId
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLifeChanged:
+    """A worker moved from one state of life to another."""
+
+    worker_id: WorkerId
+    url: str
+    old: LifeState
+    new: LifeState
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeEnded:
+    """One health probe came back; counted, never logged."""
+
+    worker_id: WorkerId
+    healthy: bool
+    elapsed_secs: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed:
+    """A background task ended by an exception: a bug of ours."""
+
+    name: str
+    error: BaseException
+
+
+Event: TypeAlias = (
+    RequestFinished | AttemptEnded | WorkerAdded | WorkerRemoved | WorkerLifeChanged | ProbeEnded | TaskFailed
+)
+
+
+class Observer(Protocol):
+    """Hears every event; must neither block nor raise."""
+
+    def notify(self, event: Event) -> None:
+        """Take note of ``event``."""
+        ...
+
+
+class Observers:
+    """Passes each event to several observers in order."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def notify(self, event: Event) -> None:
+        """Tell every observer."""
+        for observer in self._observers:
+            observer.notify(event)

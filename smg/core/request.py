@@ -1,0 +1,154 @@
+"""A request as every front door hands it in, and the sink its answer goes to.
+
+A *handler* takes both. Middleware wraps handlers, routes are handlers, and neither knows which
+listener or protocol the request came through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from smg.core.words import Endpoint, WorkerId
+
+RawHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
+"""Header fields in the order they came, names as they were spelt, repeated names kept."""
+
+
+@dataclass(slots=True)
+class Trail:
+    """What became known of a request on its way, for its one record at the end.
+
+    Attributes:
+        route: The route's template (``/workers/{id}``), a bounded label for metrics.
+        first_byte_at: Clock reading when the answer's head was handed to the sink.
+        attempts: Workers tried, the first included.
+        prompt_tokens: Of the last worker, where it or the gateway counted; else None.
+    """
+
+    route: str = "unknown"
+    model: str | None = None
+    streaming: bool = False
+    worker_id: WorkerId | None = None
+    attempts: int = 0
+    status: int | None = None
+    error_code: str | None = None
+    first_byte_at: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+@dataclass(slots=True)
+class Request:
+    """One request from a caller, its body not yet read.
+
+    Attributes:
+        id: Names the request in logs, at the worker and in the answer.
+        path: Normal form, percent-decoded, without the query.
+        query: Raw text behind the ``?``, empty if none.
+        receive: Reads the whole body once; raises PayloadTooLargeError beyond the front's limit and
+            RequestTimeoutError when it comes too slowly.
+        arrived_at: Clock reading (seconds, monotonic) when the head was complete.
+        params: Values of the route template's placeholders.
+    """
+
+    id: str
+    method: str
+    path: str
+    query: str
+    headers: RawHeaders
+    receive: Callable[[], Awaitable[bytes]]
+    arrived_at: float
+    params: dict[str, str] = field(default_factory=dict)
+    trail: Trail = field(default_factory=Trail)
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the first value of a field; ``name`` is lower case."""
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+
+@dataclass(slots=True)
+class InferenceRequest:
+    """A request for an engine, with the fields that routing reads.
+
+    Attributes:
+        path: Path and query as the worker gets it.
+        body: The caller's bytes, untouched.
+        model: As the caller spelt it, or the one model that is served where the caller named none.
+        stream: The caller asked for server-sent events.
+        tokens: Estimated prompt tokens (body bytes / 4, at least 1), for load accounting.
+        parsed: What a router's ``check`` decoded, by router, so that it is decoded once for all attempts.
+    """
+
+    id: str
+    endpoint: Endpoint
+    path: str
+    headers: RawHeaders
+    body: bytes
+    model: str
+    stream: bool
+    tokens: int
+    trail: Trail
+    parsed: dict[object, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyHead:
+    """Status and fields of an answer; framing fields (content-length, transfer-encoding) are the front's.
+
+    Attributes:
+        length: Body bytes, when known before the first of them; None streams.
+    """
+
+    status: int
+    headers: RawHeaders
+    length: int | None = None
+
+
+class Sink(Protocol):
+    """Where one answer goes.
+
+    Order: ``start`` once, ``write`` any number of times, ``finish`` once. None of the three blocks or
+    awaits, so a worker can push from a protocol callback. When ``paused`` is true, await ``drain``
+    before writing more. A caller who has gone shows as cancellation of the task that serves it.
+    """
+
+    @property
+    def started(self) -> bool:
+        """Whether the head was handed over; from then on nothing may be retried."""
+        ...
+
+    @property
+    def paused(self) -> bool:
+        """Whether the caller is slower than the worker and the writer must drain first."""
+        ...
+
+    def start(self, head: ReplyHead) -> None:
+        """Commit to this answer."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Hand over body bytes in order; they are sent as they are."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until the caller has taken enough; raise ConnectionResetError if it has gone."""
+        ...
+
+    def finish(self) -> None:
+        """End the body properly."""
+        ...
+
+
+Handler: TypeAlias = Callable[[Request, Sink], Awaitable[None]]
+
+
+def reply(
+    sink: Sink, status: int, body: bytes, headers: RawHeaders = ((b"content-type", b"application/json"),)
+) -> None:
+    """Answer whole: head, body and end in one go."""
+    sink.start(ReplyHead(status, headers, len(body)))
+    sink.write(body)
+    sink.finish()
