@@ -62,7 +62,7 @@ class Endpoint(Enum):
     COMPLETIONS = "/v1/completions"
     EMBEDDINGS = "/v1/embeddings"
     RERANK = "/v1/rerank"
-    CLASSIFY = "/v1/classify"
+    CLASSIFY = "/classify"
     SCORE = "/v1/score"
     GENERATE = "/generate"
     TOKENIZE = "/tokenize"

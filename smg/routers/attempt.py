@@ -1,0 +1,90 @@
+"""One try at one worker: a lease around a dispatch, told of when it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from smg.core.errors import DownstreamError, Retry, StreamBrokenError, UpstreamError
+from smg.core.events import AttemptEnded
+from smg.core.words import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from random import Random
+
+    from smg.core.clock import Clock
+    from smg.core.events import Observer
+    from smg.core.request import InferenceRequest, Sink
+    from smg.routers.router import Router
+    from smg.workers.lease import Lease
+    from smg.workers.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the loop is handed instead of reaching for it.
+
+    Attributes:
+        sleep: Waits that many seconds between attempts; cancellable.
+    """
+
+    clock: Clock
+    observer: Observer
+    rng: Random
+    sleep: Callable[[float], Awaitable[None]]
+
+
+class Attempt:
+    """One worker's chance to answer a request."""
+
+    def __init__(self, router: Router, worker: Worker, around: Surroundings) -> None:
+        self._router = router
+        self._worker = worker
+        self._around = around
+        self._code: str | None = None
+
+    async def run(self, request: InferenceRequest, sink: Sink) -> None:
+        """Have the worker answer; whatever happens, its slot is given back and one outcome is told.
+
+        Raises:
+            DownstreamError: The engine refused the request as the caller's fault.
+            UpstreamError: The worker failed; a ``StreamBrokenError`` once the caller has seen output.
+        """
+        request.trail.attempts += 1
+        request.trail.worker_id = self._worker.id
+        started = self._around.clock.now()
+        lease = self._worker.lease(request.tokens)
+        try:
+            with lease:
+                await self._dispatch(request, sink, lease)
+        finally:
+            self._tell(request, lease, started)
+
+    async def _dispatch(self, request: InferenceRequest, sink: Sink, lease: Lease) -> None:
+        try:
+            await self._router.dispatch(self._worker, request, sink, lease)
+        except DownstreamError as error:
+            self._code = error.code
+            lease.settle(Outcome.SUCCEEDED)  # the worker did right to refuse
+            raise
+        except UpstreamError as error:
+            self._code = error.code
+            if not sink.started or isinstance(error, StreamBrokenError):
+                raise
+            self._code = StreamBrokenError.code
+            broken = StreamBrokenError(self._worker.id, "the worker broke off the answer", retry=Retry.NEVER)
+            raise broken from error
+
+    def _tell(self, request: InferenceRequest, lease: Lease, started: float) -> None:
+        self._around.observer.notify(
+            AttemptEnded(
+                request_id=request.id,
+                worker_id=self._worker.id,
+                mode=self._worker.connection_mode,
+                attempt=request.trail.attempts,
+                outcome=lease.outcome or Outcome.ABANDONED,
+                error_code=self._code,
+                elapsed_secs=self._around.clock.now() - started,
+            )
+        )

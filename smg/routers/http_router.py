@@ -1,0 +1,120 @@
+"""Callers served by HTTP workers: the caller's bytes go through, and the worker's come back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from typing_extensions import override
+
+from smg.core.errors import Retry, UpstreamRejectedError
+from smg.core.request import ReplyHead
+from smg.core.words import Outcome, WorkerType
+from smg.routers.router import Router
+from smg.wire.headers import downstream_headers, upstream_headers
+from smg.wire.splice import set_field
+from smg.workers.http_worker import HttpWorker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from smg.core.errors import GatewayError
+    from smg.core.request import InferenceRequest, Sink
+    from smg.workers.fleet import Fleet
+    from smg.workers.http_worker import HttpAnswer
+    from smg.workers.lease import Lease
+    from smg.workers.worker import Worker
+
+WHOLE_BYTES = 1 << 20
+"""A plain answer up to this size is read whole before the caller sees its head, so that a worker which
+breaks off in it can be replaced."""
+
+RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+
+
+class HttpRouter(Router):
+    """Narrows the fleet to its HTTP workers and passes bytes through."""
+
+    def __init__(self, fleet: Callable[[], Fleet], *, gateway_auth: bool) -> None:
+        self._fleet = fleet
+        self._gateway_auth = gateway_auth
+
+    @override
+    def registered(self, request: InferenceRequest) -> bool:
+        return self._fleet().known(request.model, HttpWorker)
+
+    @override
+    def check(self, request: InferenceRequest) -> None:
+        """Nothing more: the engine judges what it is sent, and its verdict is passed on."""
+
+    @override
+    def candidates(self, request: InferenceRequest) -> tuple[HttpWorker, ...]:
+        return self._fleet().select(HttpWorker, WorkerType.REGULAR, model=request.model)
+
+    @override
+    def refusal(self, request: InferenceRequest) -> GatewayError | None:
+        return None
+
+    @override
+    async def dispatch(self, worker: Worker, request: InferenceRequest, sink: Sink, lease: Lease) -> None:
+        assert isinstance(worker, HttpWorker)  # noqa: S101  (one of our own candidates)
+        headers, body = self._outgoing(worker, request)
+        async with worker.exchange("POST", request.path, headers, body) as answer:
+            if answer.status >= 400:  # noqa: PLR2004
+                raise await _rejection(worker, answer, lease)
+            await _relay(answer, request, sink)
+        lease.settle(Outcome.SUCCEEDED)
+
+    def _outgoing(self, worker: HttpWorker, request: InferenceRequest) -> tuple[list[tuple[str, str]], bytes]:
+        headers = upstream_headers(
+            request.headers, request_id=request.id, api_key=worker.api_key, gateway_auth=self._gateway_auth
+        )
+        body = request.body
+        if (name := worker.canonical(request.model)) != request.model:
+            body = set_field(body, "model", msgspec.json.encode(name))
+        return worker.prepare(headers, body)
+
+
+async def _rejection(worker: HttpWorker, answer: HttpAnswer, lease: Lease) -> UpstreamRejectedError:
+    retryable = answer.status in RETRYABLE_STATUSES
+    if not retryable:
+        lease.settle(Outcome.SUCCEEDED)  # the worker did right to refuse
+    return UpstreamRejectedError(
+        worker.id,
+        upstream_status=answer.status,
+        headers=downstream_headers(answer.headers),
+        body=await answer.read(WHOLE_BYTES),
+        retry=Retry.IF_IDEMPOTENT if retryable else Retry.NEVER,
+    )
+
+
+async def _relay(answer: HttpAnswer, request: InferenceRequest, sink: Sink) -> None:
+    chunks = answer.chunks()
+    begun, ended = await _begin(chunks, 1 if request.stream else WHOLE_BYTES)
+    length = len(begun) if ended else answer.length
+    sink.start(ReplyHead(answer.status, downstream_headers(answer.headers), length))
+    sink.write(begun)
+    if not ended:
+        await _pass_on(chunks, sink)
+    sink.finish()
+
+
+async def _begin(chunks: AsyncIterator[bytes], enough: int) -> tuple[bytes, bool]:
+    """Read until ``enough`` bytes are there; return them, and whether the body has ended."""
+    begun: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        begun.append(chunk)
+        size += len(chunk)
+        if size >= enough:
+            return b"".join(begun), False
+    return b"".join(begun), True
+
+
+async def _pass_on(chunks: AsyncIterator[bytes], sink: Sink) -> None:
+    if sink.paused:
+        await sink.drain()
+    async for chunk in chunks:
+        sink.write(chunk)
+        if sink.paused:
+            await sink.drain()
