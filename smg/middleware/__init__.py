@@ -1,0 +1,1 @@
+"""What happens around a request: functions that take a handler and return one."""

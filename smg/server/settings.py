@@ -1,0 +1,119 @@
+"""The server's own slices of the settings; each checks its own ranges."""
+
+from __future__ import annotations
+
+import msgspec
+
+DURATION_BUCKETS_SECS = (
+    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 45.0, 60.0, 90.0, 120.0,
+    180.0, 240.0, 300.0, 480.0, 900.0, 1200.0, 1800.0, 2700.0, 3600.0, 5400.0, 7200.0,
+)  # fmt: skip
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+MAX_PORT = 65535
+
+
+class Slice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One part of the settings: immutable, and an unknown key is an error."""
+
+
+class ServerSettings(Slice, frozen=True, kw_only=True):
+    """The listener that callers reach.
+
+    Attributes:
+        host: Address to bind.
+        port: TCP port, 0 to 65535; 0 takes a free one.
+        tls_cert_path: PEM file with the server's certificate chain; needs ``tls_key_path``.
+        tls_key_path: PEM file with its private key; needs ``tls_cert_path``.
+        api_key: Key callers must show; None leaves the gateway open.
+        max_payload_size: Bytes of request body at most; above 0.
+        body_idle_timeout_secs: Seconds without a byte of an unfinished body before the request is refused; above 0.
+        keep_alive_timeout_secs: Seconds an idle connection is kept, and a head may take to arrive; above 0.
+        request_id_headers: Request fields whose value becomes the request's id, the first that is usable.
+        cors_allowed_origins: Origins a browser may call from; empty allows none, ``*`` allows all.
+        shutdown_grace_period_secs: Seconds that running requests get to finish after SIGTERM; 0 or more.
+    """
+
+    host: str = "0.0.0.0"  # noqa: S104  (a gateway serves other machines)
+    port: int = 30000
+    tls_cert_path: str | None = None
+    tls_key_path: str | None = None
+    api_key: str | None = None
+    max_payload_size: int = 512 << 20
+    body_idle_timeout_secs: float = 60.0
+    keep_alive_timeout_secs: float = 75.0
+    request_id_headers: tuple[str, ...] = ("x-request-id", "x-correlation-id", "x-trace-id", "request-id")
+    cors_allowed_origins: tuple[str, ...] = ()
+    shutdown_grace_period_secs: float = 180.0
+
+    def __post_init__(self) -> None:
+        _check_port("port", self.port)
+        _check_above_zero("max_payload_size", self.max_payload_size)
+        _check_above_zero("body_idle_timeout_secs", self.body_idle_timeout_secs)
+        _check_above_zero("keep_alive_timeout_secs", self.keep_alive_timeout_secs)
+        if not self.shutdown_grace_period_secs >= 0:
+            raise ValueError("shutdown_grace_period_secs must be 0 or more")
+        if (self.tls_cert_path is None) != (self.tls_key_path is None):
+            raise ValueError("tls_cert_path and tls_key_path must be set together")
+        if self.api_key == "":
+            raise ValueError("api_key must not be empty")
+
+
+class MetricsSettings(Slice, frozen=True, kw_only=True):
+    """The listener that Prometheus scrapes.
+
+    Attributes:
+        host: Address to bind.
+        port: TCP port, 0 to 65535; 0 takes a free one.
+        duration_buckets: Upper bounds of the duration histograms in seconds, rising.
+    """
+
+    host: str = "0.0.0.0"  # noqa: S104  (Prometheus runs elsewhere)
+    port: int = 29000
+    duration_buckets: tuple[float, ...] = DURATION_BUCKETS_SECS
+
+    def __post_init__(self) -> None:
+        _check_port("port", self.port)
+        if not self.duration_buckets or list(self.duration_buckets) != sorted(set(self.duration_buckets)):
+            raise ValueError("duration_buckets must rise and hold at least one bound")
+
+
+class LogSettings(Slice, frozen=True, kw_only=True):
+    """What is logged, and how.
+
+    Attributes:
+        level: ``debug``, ``info``, ``warning`` or ``error``.
+        json: JSON lines; None means JSON unless standard error is a terminal.
+    """
+
+    level: str = "info"
+    json: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.level not in LOG_LEVELS:
+            raise ValueError(f"level must be one of {', '.join(LOG_LEVELS)}")
+
+
+class ModelSettings(Slice, frozen=True, kw_only=True):
+    """Tokenizer and template for gRPC workers that do not name their own.
+
+    Attributes:
+        model_path: Directory of a model; its tokenizer and template are used.
+        tokenizer_path: Directory or ``tokenizer.json`` file; goes before ``model_path``.
+        chat_template: File with a jinja2 template that replaces the tokenizer's own.
+    """
+
+    model_path: str | None = None
+    tokenizer_path: str | None = None
+    chat_template: str | None = None
+
+
+def _check_port(name: str, port: int) -> None:
+    if not 0 <= port <= MAX_PORT:
+        raise ValueError(f"{name} must be 0 to {MAX_PORT}")
+
+
+def _check_above_zero(name: str, value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"{name} must be above 0")
