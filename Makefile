@@ -1,0 +1,66 @@
+# Every target sets up what it needs: a virtual environment in .venv, nothing outside the checkout.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test fmt lint types layers proto unit cov proof test-engines run clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(READY): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (a minute on a fresh machine)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+setup: $(READY) ## Create the virtual environment
+
+demo: $(READY) ## Four simulated engines behind one gateway, and a sample answer
+	@$(BIN)/smg demo
+
+test: $(READY) ## Everything that must hold: format, lint, types, layers, stubs, tests
+	@$(BIN)/ruff format --check --quiet . && echo "format: ok"
+	@$(BIN)/ruff check --quiet . && echo "lint: ok"
+	@$(BIN)/mypy --no-error-summary && echo "types: ok"
+	@$(BIN)/lint-imports --no-cache > .lint-imports.log 2>&1 && echo "layers: ok" || (cat .lint-imports.log; exit 1)
+	@$(BIN)/python scripts/gen_protos.py --check && echo "stubs: ok"
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not engines and not proof"
+
+fmt: $(READY) ## Format and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lint: $(READY) ## Lint only
+	@$(BIN)/ruff check .
+
+types: $(READY) ## Types only
+	@$(BIN)/mypy
+
+layers: $(READY) ## Import contracts only
+	@$(BIN)/lint-imports
+
+proto: $(READY) ## Make smg/stubs from protos/
+	@$(BIN)/python scripts/gen_protos.py
+
+unit: $(READY) ## Tests only
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not engines and not proof"
+
+cov: $(READY) ## Tests with branch coverage
+	@$(BIN)/python -m coverage run -m pytest -q -m "not engines and not proof"
+	@$(BIN)/python -m coverage report --skip-covered
+
+proof: $(READY) ## The measured promises: isolation, 4,000 leaving callers
+	@$(BIN)/python -m pytest -q -m proof -s
+
+test-engines: $(READY) ## Real engines on this machine behind the gateway (installs several GB)
+	@scripts/engines/setup.sh
+	@$(BIN)/python -m pytest -q -m engines -s
+
+run: $(READY) ## A gateway with no workers on port 30000
+	@$(BIN)/smg launch
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
