@@ -13,4 +13,4 @@ def test_each_takes_its_turn():
 
     picks = [policy.pick(offered, Hint("m", 1)).id for _ in range(6)]
 
-    assert ["w0", "w1", "w2", "w0", "w1", "w2"] == picks
+    assert picks == ["w0", "w1", "w2", "w0", "w1", "w2"]
