@@ -1,0 +1,1 @@
+"""The wire: bodies, frames, headers and engine messages; pure and synchronous."""

@@ -1,0 +1,77 @@
+"""The top level of a JSON object: where each field's value begins and ends in the bytes.
+
+The gateway forwards a body as it came, so it must read a field exactly as the worker will. Decoders differ
+on a field given twice (msgspec keeps the last, others the first), therefore no top-level name may repeat.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from smg.core.errors import InvalidJsonError, InvalidRequestError
+from smg.wire.guard import NOT_ONE_OBJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
+KEY = re.compile(rb'[ \t\r\n]*+[{,][ \t\r\n]*+("(?:[^"\\]|\\.)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
+END = re.compile(rb"[ \t\r\n]*+\{?[ \t\r\n]*+\}[ \t\r\n]*+")
+MAX_FIELDS = 1_000
+
+_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def read_fields(body: bytes) -> dict[str, msgspec.Raw]:
+    """Return the top-level fields with their values undecoded but validated; of a repeated one, the last.
+
+    ``body`` must have passed ``check_json``.
+
+    Raises:
+        InvalidJsonError: The body is not exactly one JSON object, or has more than 1000 fields.
+    """
+    try:
+        fields = _decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise InvalidJsonError(NOT_ONE_OBJECT) from None
+    if len(fields) > MAX_FIELDS:
+        raise InvalidJsonError(f"the body has more than {MAX_FIELDS} fields")
+    return fields
+
+
+def locate(body: bytes, fields: Mapping[str, msgspec.Raw], known: Container[str]) -> dict[str, slice]:
+    """Return where the value of each field stands in ``body``, whose ``fields`` have been read.
+
+    Walks the text field by field and holds each against what was decoded: with no name repeated, both run
+    side by side to the end.
+
+    Raises:
+        InvalidRequestError: A name is repeated, however it is spelt; ``param`` is that name if ``known``.
+    """
+    places: dict[str, slice] = {}
+    position = 0
+    for name, raw in fields.items():
+        key, value = KEY.match(body, position), bytes(raw)
+        if key is None or not same_name(key[1], name) or not body.startswith(value, key.end()):
+            raise repeated(key, known)
+        position = key.end() + len(value)
+        places[name] = slice(key.end(), position)
+    if END.fullmatch(body, position) is None:
+        raise repeated(KEY.match(body, position), known)
+    return places
+
+
+def same_name(key: bytes, name: str) -> bool:
+    """Tell whether ``key``, a JSON string in its quotes, spells ``name``."""
+    if b"\\" in key:
+        return bool(msgspec.json.decode(key) == name)
+    return key[1:-1] == name.encode()
+
+
+def repeated(key: re.Match[bytes] | None, known: Container[str]) -> InvalidRequestError:
+    """Return the error for the repeated name at ``key``; names that are not ours are not echoed."""
+    name = key and msgspec.json.decode(key[1])
+    param = name if isinstance(name, str) and name in known else None
+    return InvalidRequestError(f"the field {param or 'of one name'} is given more than once", param=param)

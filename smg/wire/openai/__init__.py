@@ -1,0 +1,1 @@
+"""The OpenAI-style bodies: what callers send and what they get back."""

@@ -1,0 +1,84 @@
+"""Tests of smg.wire.routing."""
+
+from __future__ import annotations
+
+import pytest
+
+from smg.core.errors import InvalidJsonError, InvalidRequestError
+from smg.core.words import Endpoint
+from smg.wire.guard import JsonLimits
+from smg.wire.routing import RoutingFields, read_routing
+
+LIMITS = JsonLimits()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "expected"),
+    [
+        (Endpoint.CHAT, b"{}", RoutingFields(None)),
+        (Endpoint.CHAT, b'{"model":"m","stream":true}', RoutingFields("m", stream=True)),
+        (Endpoint.CHAT, b'{"model":null,"stream":null,"n":null,"max_tokens":null}', RoutingFields(None)),
+        (Endpoint.CHAT, b'{"max_tokens":7,"n":2}', RoutingFields(None, max_tokens=7, n=2)),
+        (Endpoint.CHAT, b'{"max_tokens":7,"max_completion_tokens":9}', RoutingFields(None, max_tokens=9)),
+        (Endpoint.CHAT, b'{"mod\\u0065l":"m"}', RoutingFields("m")),
+        (Endpoint.CHAT, b'{"n":128,"max_tokens":100000000}', RoutingFields(None, max_tokens=100_000_000, n=128)),
+        (Endpoint.COMPLETIONS, b'{"max_tokens":0,"max_completion_tokens":-3}', RoutingFields(None, max_tokens=0)),
+        (Endpoint.GENERATE, b'{"stream":true,"n":-1}', RoutingFields(None, stream=True)),
+        (Endpoint.EMBEDDINGS, b'{"model":"m","stream":7,"n":[]}', RoutingFields("m")),
+        (Endpoint.CHAT, b'{"model":"\xc3\xa9 model/v1"}', RoutingFields("\u00e9 model/v1")),
+        (Endpoint.CHAT, b'{"seed":1e999,"x":' + b"9" * 5_000 + b"}", RoutingFields(None)),
+        (Endpoint.CHAT, b'{"metadata":{"a":1,"a":2,"model":"x"},"model":"m"}', RoutingFields("m")),
+    ],
+)
+def test_fields_are_read_as_the_endpoint_knows_them(endpoint: Endpoint, body: bytes, expected: object) -> None:
+    """Absent and null are alike; fields that an endpoint does not have are not looked at."""
+    assert expected == read_routing(endpoint, body, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b'{"model":1}', "model"),
+        (b'{"model":["m"]}', "model"),
+        (b'{"model":"' + b"m" * 257 + b'"}', "model"),
+        (b'{"model":"a\\r\\nX: y"}', "model"),
+        (b'{"model":"a\\u0000"}', "model"),
+        (b'{"model":"a\\u0085"}', "model"),
+        (b'{"stream":"true"}', "stream"),
+        (b'{"stream":1}', "stream"),
+        (b'{"max_tokens":0}', "max_tokens"),
+        (b'{"max_tokens":-1}', "max_tokens"),
+        (b'{"max_tokens":-0}', "max_tokens"),
+        (b'{"max_tokens":1000000000}', "max_tokens"),
+        (b'{"max_tokens":12345678901234567890}', "max_tokens"),
+        (b'{"max_tokens":' + b"9" * 400 + b"}", "max_tokens"),
+        (b'{"max_tokens":' + b"9" * 4_301 + b"}", "max_tokens"),
+        (b'{"max_tokens":1e999}', "max_tokens"),
+        (b'{"max_tokens":1e-400}', "max_tokens"),
+        (b'{"max_tokens":1.5}', "max_tokens"),
+        (b'{"max_completion_tokens":"9"}', "max_completion_tokens"),
+        (b'{"n":0}', "n"),
+        (b'{"n":129}', "n"),
+        (b'{"n":true}', "n"),
+        (b'{"model":"a","model":"a"}', "model"),
+        (b'{"model":"a","mod\\u0065l":"b"}', "model"),
+        (b'{"stream":true,"x":1,"stream":false}', "stream"),
+        (b'{"max_tokens":1,"max_tokens":2}', "max_tokens"),
+        (b'{"messages":[],"messages":[]}', None),
+    ],
+)
+def test_wrong_fields_are_refused_by_name(body: bytes, param: str | None) -> None:
+    """The caller learns which field, never what stood in it."""
+    with pytest.raises(InvalidRequestError) as caught:
+        read_routing(Endpoint.CHAT, body, LIMITS)
+
+    assert caught.value.param == param
+    assert caught.value.code == "invalid_request"
+    assert "$" not in caught.value.message
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"a":NaN}', b'{"a":"\xff"}', b"[" * 100_000])
+def test_bodies_that_are_not_one_json_object_are_refused(body: bytes) -> None:
+    """Guard and decoder speak with one code."""
+    with pytest.raises(InvalidJsonError):
+        read_routing(Endpoint.CHAT, body, LIMITS)
