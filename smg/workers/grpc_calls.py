@@ -1,0 +1,75 @@
+"""Single calls over one channel: bytes out, one message (or all of a short stream) back, always with a deadline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from smg.core.errors import Retry, UpstreamError
+from smg.workers.grpc_errors import grpc_errors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    import grpc.aio
+
+    from smg.core.words import WorkerId
+    from smg.wire.engines.dialect import Dialect, Method
+
+T = TypeVar("T")
+
+
+def decode(worker_id: WorkerId, method: Method, raw: bytes) -> Any:
+    """Return the message in ``raw``; left to grpc, one that cannot be read would come out as None.
+
+    Raises:
+        UpstreamError: It cannot be read.
+    """
+    try:
+        return method.response.FromString(raw)
+    except DecodeError as error:
+        raise UpstreamError(worker_id, "the worker's message cannot be read", retry=Retry.IF_IDEMPOTENT) from error
+
+
+async def unary(  # noqa: PLR0913 - one per part of a call
+    worker_id: WorkerId,
+    channel: grpc.aio.Channel,
+    method: Method,
+    request: Message,
+    *,
+    metadata: tuple[tuple[str, str], ...],
+    deadline_secs: float,
+    dialect: Dialect | None = None,
+) -> Any:
+    """Call once and return the answer; raises UpstreamError, or the caller's fault as ``dialect`` reads it."""
+    call: grpc.aio.UnaryUnaryMultiCallable[Message, bytes] = channel.unary_unary(
+        method.path, request_serializer=Message.SerializeToString
+    )
+    with grpc_errors(worker_id, dialect):
+        raw = await call(request, timeout=deadline_secs, metadata=metadata)
+    return decode(worker_id, method, raw)
+
+
+async def stream(
+    worker_id: WorkerId,
+    channel: grpc.aio.Channel,
+    method: Method,
+    *,
+    metadata: tuple[tuple[str, str], ...],
+    deadline_secs: float,
+) -> AsyncGenerator[Any, None]:
+    """Yield the messages that answer an empty request; the call is cancelled on leaving early."""
+    with grpc_errors(worker_id):
+        call: grpc.aio.UnaryStreamCall[Message, bytes] = channel.unary_stream(
+            method.path, request_serializer=Message.SerializeToString
+        )(method.request(), timeout=deadline_secs, metadata=metadata)
+    try:
+        while True:
+            with grpc_errors(worker_id):
+                raw = await call.read()
+            if not isinstance(raw, bytes):  # grpc.aio.EOF
+                return
+            yield decode(worker_id, method, raw)
+    finally:
+        call.cancel()

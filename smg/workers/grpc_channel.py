@@ -1,0 +1,56 @@
+"""How the channels of one gRPC worker are made; nothing else in the gateway makes one.
+
+Why these options: without a local subchannel pool, channels to one target share one connection, which ties ranks,
+health and isolation together. ``min_reconnect_backoff_ms`` is, in spite of its name, the time one connection attempt
+may take. Pings find a frozen engine while calls run on the connection; without calls none are sent, and grpc's own
+limit of pings without data stays in force, since engines answer too many of them with GOAWAY.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from smg.workers.address import Address
+    from smg.workers.settings import WorkerDefaults
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+KEEPALIVE_MS = 10_000
+KEEPALIVE_TIMEOUT_MS = 5_000
+MAX_BACKOFF_MS = 5_000
+INITIAL_BACKOFF_MS = 500
+
+
+def open_channel(
+    address: Address, settings: WorkerDefaults, credentials: grpc.ChannelCredentials | None
+) -> grpc.aio.Channel:
+    """Return a channel to ``address`` that connects with its first call; needs a running loop."""
+    options = channel_options(settings)
+    if credentials is None:
+        return grpc.aio.insecure_channel(address.target, options=options)
+    return grpc.aio.secure_channel(address.target, credentials, options=options)
+
+
+def channel_options(settings: WorkerDefaults) -> Sequence[tuple[str, str | int]]:
+    """Return the options of every channel of a worker."""
+    options: list[tuple[str, str | int]] = [
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        ("grpc.keepalive_permit_without_calls", 0),
+        ("grpc.initial_reconnect_backoff_ms", INITIAL_BACKOFF_MS),
+        ("grpc.max_reconnect_backoff_ms", MAX_BACKOFF_MS),
+        ("grpc.min_reconnect_backoff_ms", round(settings.timeouts.connect_secs * 1000)),
+        ("grpc.enable_retries", 0),  # a retry is ours to decide
+        ("grpc.enable_http_proxy", int(settings.proxy.trust_env)),
+    ]
+    if settings.tls.server_name is not None:
+        options.append(("grpc.ssl_target_name_override", settings.tls.server_name))
+    return options

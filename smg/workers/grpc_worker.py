@@ -1,0 +1,243 @@
+"""A worker that speaks gRPC: its own channels and one dialect, and its calls over nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from typing_extensions import override
+
+from smg.core.errors import (
+    Retry,
+    UnsupportedEndpointError,
+    UpstreamConnectError,
+    UpstreamError,
+    UpstreamUnavailableError,
+)
+from smg.core.tasks import Tasks
+from smg.core.words import ConnectionMode, Runtime
+from smg.wire.engines.table import DIALECTS, by_service_order
+from smg.workers.grpc_calls import stream, unary
+from smg.workers.grpc_channel import open_channel
+from smg.workers.grpc_errors import UnknownCallError
+from smg.workers.grpc_stream import GenerationStream
+from smg.workers.spec import ModelCard
+from smg.workers.tls import channel_credentials
+from smg.workers.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import grpc.aio
+
+    from smg.core.generation import Delta, Embedding, Generation, RankLoad
+    from smg.wire.engines.dialect import Dialect, Method
+    from smg.workers.worker import Birth
+
+ABORT_SECS = 5.0
+CLOSE_SECS = 1.0  # for aborts still under way when the worker closes
+BUNDLE_SECS = 120.0
+FLUSH_SECS = 45.0
+MAX_BUNDLE_BYTES = 256 * 1024 * 1024
+
+
+class GrpcWorker(Worker):
+    """An engine behind gRPC.
+
+    Attributes:
+        dialect: Its protocol; None until the runtime is specified or detected.
+    """
+
+    connection_mode: ClassVar[ConnectionMode | None] = ConnectionMode.GRPC
+    _data: grpc.aio.Channel | None = None
+    _control: grpc.aio.Channel | None = None
+
+    def __init__(self, birth: Birth) -> None:
+        super().__init__(birth)
+        self._aborts = Tasks(birth.observer)
+        self._pending: set[asyncio.Task[None]] = set()
+
+    @property
+    def dialect(self) -> Dialect:
+        """Its protocol; raises UpstreamConnectError while that is unknown."""
+        dialect = DIALECTS.get(self.runtime)
+        if dialect is None:
+            raise UpstreamConnectError(self.id, "the worker's protocol is not yet known", retry=Retry.SAFE)
+        return dialect
+
+    @override
+    async def start(self) -> None:
+        if self._data is not None:
+            return
+        tls = self.settings.tls
+        credentials = await asyncio.to_thread(channel_credentials, tls) if self.address.secure else None
+        self._data = open_channel(self.address, self.settings, credentials)
+        self._control = open_channel(self.address, self.settings, credentials)
+
+    @override
+    async def aclose(self) -> None:
+        data, self._data = self._data, None
+        if data is not None:
+            await data.close(None)
+        if self._pending:
+            await asyncio.wait(self._pending, timeout=CLOSE_SECS)
+        await self._aborts.aclose()
+        control, self._control = self._control, None
+        if control is not None:
+            await control.close(None)
+
+    @asynccontextmanager
+    async def generate(self, generation: Generation) -> AsyncIterator[AsyncIterator[Delta]]:
+        """Ask for ``generation``; entering waits for the first message.
+
+        Leaving before every answer has finished cancels the call and has the engine told to stop.
+
+        Raises:
+            UpstreamError: On entering and from the iterator.
+            DownstreamError: The engine says the caller is at fault.
+        """
+        dialect = self.dialect
+        channel = self._open(self._data)
+        request = dialect.generate_request(generation)
+        call: grpc.aio.UnaryStreamCall[Message, bytes] = channel.unary_stream(
+            dialect.generate.path, request_serializer=Message.SerializeToString
+        )(request, timeout=self.settings.timeouts.request_secs, metadata=self._metadata(generation.request_id))
+        answer = GenerationStream(self.id, dialect, generation, call)
+        try:
+            await answer.open()
+            async with aclosing(answer.deltas()) as deltas:
+                yield deltas
+        finally:
+            if answer.close():
+                self._abort_later(generation.request_id)
+
+    async def embed(self, request_id: str, prompt_ids: list[int], prompt_text: str) -> Embedding:
+        """Return the vector of one input; raises as ``generate`` does, UnsupportedEndpointError if it makes none."""
+        dialect = self.dialect
+        request = dialect.embed_request(request_id, prompt_ids, prompt_text, self.rank)
+        if dialect.embed is None:
+            raise UnsupportedEndpointError(f"the {self.runtime.value} engine serves no embeddings")
+        answer = await unary(
+            self.id,
+            self._open(self._data),
+            dialect.embed,
+            request,
+            metadata=self._metadata(request_id),
+            deadline_secs=self.settings.timeouts.request_secs,
+            dialect=dialect,
+        )
+        return dialect.embedding(answer)
+
+    async def tokenizer_bundle(self) -> tuple[bytes, str]:
+        """Return the engine's tokenizer files as an archive, and their SHA-256 as the engine tells it (may be empty).
+
+        Raises:
+            UpstreamError: The engine has none, breaks off, or sends more than 256 MiB.
+        """
+        data, digest = bytearray(), ""
+        channel, method = self._open(self._control), self.dialect.tokenizer
+        chunks = stream(self.id, channel, method, metadata=self._metadata(), deadline_secs=BUNDLE_SECS)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                data += chunk.data
+                digest = chunk.sha256 or digest
+                if len(data) > MAX_BUNDLE_BYTES:
+                    raise UpstreamError(self.id, "the worker's tokenizer is too large", retry=Retry.NEVER)
+        return bytes(data), digest
+
+    @override
+    async def check_health(self) -> None:
+        if self.runtime is Runtime.UNSPECIFIED:
+            await self._detect()
+        dialect = self.dialect
+        answer = await self._ask(dialect.health, dialect.health.request(), self.settings.health.timeout_secs)
+        if not dialect.healthy(answer):
+            raise UpstreamUnavailableError(self.id, "the engine says it is not well", retry=Retry.SAFE)
+
+    @override
+    async def discover(self) -> None:
+        if self.runtime is Runtime.UNSPECIFIED:
+            await self._detect()
+        dialect = self.dialect
+        secs = self.settings.health.timeout_secs
+        model = await self._ask(dialect.model_info, dialect.model_info.request(), secs)
+        server = await self._ask(dialect.server_info, dialect.server_info.request(), secs)
+        self.facts = dialect.facts(model, server)
+        self.models = self.spec.models or tuple(
+            ModelCard(id=name, context_length=self.facts.context_length) for name in self.facts.served_names if name
+        )
+
+    @override
+    async def abort(self, request_id: str) -> None:
+        await self._ask(self.dialect.abort, self.dialect.abort_request(request_id), ABORT_SECS)
+
+    @override
+    async def flush_cache(self) -> None:
+        method = self._offered(self.dialect.flush_cache)
+        await self._ask(method, method.request(), FLUSH_SECS)
+
+    @override
+    async def loads(self) -> list[RankLoad]:
+        method = self._offered(self.dialect.loads)
+        answer = await self._ask(method, self.dialect.loads_request(), self.settings.health.timeout_secs)
+        return self.dialect.rank_loads(answer)
+
+    @override
+    async def server_info(self) -> dict[str, Any]:
+        return await self._told(self.dialect.server_info)
+
+    @override
+    async def model_info(self) -> dict[str, Any]:
+        return await self._told(self.dialect.model_info)
+
+    @override
+    async def health_generate(self) -> None:
+        await self.check_health()
+
+    async def _detect(self) -> None:
+        """Find the protocol: the first whose health call the engine knows."""
+        for dialect in by_service_order():
+            try:
+                await self._ask(dialect.health, dialect.health.request(), self.settings.health.timeout_secs)
+            except UnknownCallError:
+                continue
+            self.detected = dialect.runtime
+            return
+        raise UpstreamError(self.id, "the worker speaks none of the known protocols", retry=Retry.SAFE)
+
+    async def _told(self, method: Method) -> dict[str, Any]:
+        answer = await self._ask(method, method.request(), self.settings.health.timeout_secs)
+        told: dict[str, Any] = MessageToDict(answer, preserving_proto_field_name=True)
+        return told
+
+    def _abort_later(self, request_id: str) -> None:
+        """Tell the engine in the background: whoever leaves must not wait for it."""
+        task = self._aborts.spawn(f"abort:{request_id}", self._abort_quietly(request_id))
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
+
+    async def _abort_quietly(self, request_id: str) -> None:
+        with suppress(UpstreamError):  # an engine that cannot be told has most likely nothing left to stop
+            await self.abort(request_id)
+
+    async def _ask(self, method: Method, request: Message, deadline_secs: float) -> Any:
+        channel, metadata = self._open(self._control), self._metadata()
+        return await unary(self.id, channel, method, request, metadata=metadata, deadline_secs=deadline_secs)
+
+    def _offered(self, method: Method | None) -> Method:
+        if method is None:
+            raise UpstreamError(self.id, f"the {self.runtime.value} engine does not offer this", retry=Retry.NEVER)
+        return method
+
+    def _metadata(self, request_id: str | None = None) -> tuple[tuple[str, str], ...]:
+        key = self.settings.api_key
+        pairs = (("authorization", None if key is None else f"Bearer {key}"), ("x-request-id", request_id))
+        return tuple((name, value) for name, value in pairs if value is not None)
+
+    def _open(self, channel: grpc.aio.Channel | None) -> grpc.aio.Channel:
+        if channel is None:
+            raise UpstreamConnectError(self.id, "the worker is not started", retry=Retry.SAFE)
+        return channel

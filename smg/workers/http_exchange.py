@@ -1,0 +1,90 @@
+"""One request to an HTTP engine and its answer, over one connection that is given back or closed."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from smg.core.errors import Retry, UpstreamError
+from smg.workers.http_session import WholeBody
+from smg.workers.upstream_errors import closed_errors, http_errors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    import aiohttp
+
+    from smg.core.request import RawHeaders
+    from smg.core.words import WorkerId
+
+
+class HttpAnswer:
+    """An engine's answer whose head is in.
+
+    Attributes:
+        status: 100 to 999, as the engine sent it; redirects are not followed.
+        headers: As they came, repeats kept, the body's coding untouched.
+    """
+
+    __slots__ = ("_response", "_worker_id", "headers", "status")
+
+    def __init__(self, worker_id: WorkerId, response: aiohttp.ClientResponse) -> None:
+        self._worker_id = worker_id
+        self._response = response
+        self.status = response.status
+        self.headers: RawHeaders = response.raw_headers
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            UpstreamError: The body is longer than ``limit_bytes``, or broke off.
+        """
+        body = bytearray()
+        async for chunk in self.chunks():
+            body += chunk
+            if len(body) > limit_bytes:
+                raise UpstreamError(self._worker_id, "the worker's answer is too long", retry=Retry.NEVER)
+        return bytes(body)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body's bytes as they come; raises UpstreamError where it breaks off or is late."""
+        content = self._response.content
+        while True:
+            with http_errors(self._worker_id), closed_errors(self._worker_id):
+                chunk = await content.readany()
+            if not chunk:
+                return
+            yield chunk
+
+
+@asynccontextmanager
+async def exchange(  # noqa: PLR0913, PLR0917 - one per part of a request
+    worker_id: WorkerId,
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str,
+    headers: Sequence[tuple[str, str]],
+    body: bytes | None,
+    *,
+    server_name: str | None = None,
+    timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - aiohttp's own, not a deadline of ours
+) -> AsyncIterator[HttpAnswer]:
+    """Send exactly one request and yield when the head is in; leaving before the body's end closes the connection."""
+    with http_errors(worker_id), closed_errors(worker_id):
+        response = await session.request(
+            method,
+            URL(url, encoded=True),
+            headers=CIMultiDict(headers),
+            data=None if body is None else WholeBody(body),
+            allow_redirects=False,
+            server_hostname=server_name,
+            timeout=session.timeout if timeout is None else timeout,
+        )
+    try:
+        yield HttpAnswer(worker_id, response)
+    finally:
+        response.close()  # after the body's end the connection is back in the pool, and this does nothing

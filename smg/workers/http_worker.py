@@ -1,0 +1,166 @@
+"""A worker that speaks HTTP: its own sessions, its own pool, and its requests over nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import aiohttp
+import msgspec
+from typing_extensions import override
+
+from smg.core.errors import Retry, UpstreamConnectError, UpstreamError, UpstreamUnavailableError
+from smg.core.words import ConnectionMode, Runtime
+from smg.wire.splice import set_field
+from smg.workers.http_exchange import exchange
+from smg.workers.http_facts import discover_facts, read_loads
+from smg.workers.http_session import control_session, data_session
+from smg.workers.tls import ssl_context
+from smg.workers.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from smg.core.generation import RankLoad
+    from smg.workers.http_exchange import HttpAnswer
+
+CONTROL_BODY_BYTES = 4 * 1024 * 1024
+FLUSH_SECS = 45.0
+SERVER_INFO = ("/server_info", "/get_server_info")
+MODEL_INFO = ("/model_info", "/get_model_info")
+MISSING = frozenset({404, 405, 501})
+
+
+class HttpWorker(Worker):
+    """An engine behind HTTP or HTTPS."""
+
+    connection_mode: ClassVar[ConnectionMode | None] = ConnectionMode.HTTP
+    _data: aiohttp.ClientSession | None = None
+    _control: aiohttp.ClientSession | None = None
+
+    @override
+    async def start(self) -> None:
+        if self._data is not None:
+            return
+        context = await asyncio.to_thread(ssl_context, self.settings.tls) if self.address.secure else None
+        self._data = data_session(self.settings, context)
+        self._control = control_session(self.settings, context)
+
+    @override
+    async def aclose(self) -> None:
+        sessions = (self._data, self._control)
+        self._data = self._control = None
+        for session in sessions:
+            if session is not None:
+                await session.close()
+
+    def exchange(
+        self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes | None
+    ) -> AbstractAsyncContextManager[HttpAnswer]:
+        """Send exactly one request to ``path`` (with its query); entering returns when the answer's head is in.
+
+        Leaving before the body's end closes the connection, which is how an engine learns to stop.
+
+        Raises:
+            UpstreamError: On entering, and while the body is read.
+        """
+        session = self._open(self._data)
+        return exchange(
+            self.id, session, method, self.base_url + path, headers, body, server_name=self.settings.tls.server_name
+        )
+
+    def prepare(self, headers: Sequence[tuple[str, str]], body: bytes) -> tuple[Sequence[tuple[str, str]], bytes]:
+        """Put the data-parallel rank into a request the way this engine reads it; without a rank nothing changes."""
+        if self.rank is None:
+            return headers, body
+        if self.runtime is Runtime.VLLM:
+            return [*headers, ("X-data-parallel-rank", str(self.rank))], body
+        return headers, set_field(body, "data_parallel_rank", str(self.rank).encode())
+
+    @override
+    async def check_health(self) -> None:
+        async with self._ask("GET", self.settings.health.endpoint) as answer:
+            if not 200 <= answer.status < 300:  # noqa: PLR2004
+                raise UpstreamUnavailableError(
+                    self.id, f"the health endpoint answered {answer.status}", retry=Retry.SAFE
+                )
+
+    @override
+    async def discover(self) -> None:
+        found = await discover_facts(self)
+        self.facts, self.detected = found.facts, found.runtime
+        self.models = self.spec.models or found.models
+
+    @override
+    async def abort(self, request_id: str) -> None:
+        """Do nothing: an HTTP engine stops when the connection closes."""
+
+    @override
+    async def flush_cache(self) -> None:
+        path = "/reset_prefix_cache" if self.runtime is Runtime.VLLM else "/flush_cache"
+        async with self._ask("POST", path, FLUSH_SECS) as answer:
+            self._require_ok(answer)
+
+    @override
+    async def loads(self) -> list[RankLoad]:
+        return await read_loads(self)
+
+    @override
+    async def server_info(self) -> dict[str, Any]:
+        return await self._first(SERVER_INFO)
+
+    @override
+    async def model_info(self) -> dict[str, Any]:
+        return await self._first(MODEL_INFO)
+
+    @override
+    async def health_generate(self) -> None:
+        async with self._ask("GET", "/health_generate", FLUSH_SECS) as answer:
+            self._require_ok(answer)
+
+    async def ask(self, path: str) -> bytes | None:
+        """GET ``path`` over the control session; None where the engine has no such path; raises UpstreamError."""
+        async with self._ask("GET", path) as answer:
+            if answer.status in MISSING:
+                return None
+            self._require_ok(answer)
+            return await answer.read(CONTROL_BODY_BYTES)
+
+    async def ask_object(self, path: str) -> dict[str, Any] | None:
+        """GET ``path`` as one JSON object; None where there is no such path; raises UpstreamError."""
+        body = await self.ask(path)
+        if body is None:
+            return None
+        try:
+            return msgspec.json.decode(body, type=dict[str, Any])
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise UpstreamError(self.id, "the worker did not answer in JSON", retry=Retry.NEVER) from error
+
+    async def _first(self, paths: Sequence[str]) -> dict[str, Any]:
+        for path in paths:
+            if (found := await self.ask_object(path)) is not None:
+                return found
+        raise UpstreamError(self.id, "the worker does not tell", retry=Retry.NEVER)
+
+    @asynccontextmanager
+    async def _ask(self, method: str, path: str, secs: float | None = None) -> AsyncIterator[HttpAnswer]:
+        session = self._open(self._control)
+        key = self.settings.api_key
+        headers = [] if key is None else [("Authorization", f"Bearer {key}")]
+        total = self.settings.health.timeout_secs if secs is None else secs
+        limits = aiohttp.ClientTimeout(total=total, connect=self.settings.timeouts.connect_secs)
+        name = self.settings.tls.server_name
+        url = self.base_url + path
+        async with exchange(self.id, session, method, url, headers, None, server_name=name, timeout=limits) as answer:
+            yield answer
+
+    def _open(self, session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
+        if session is None:
+            raise UpstreamConnectError(self.id, "the worker is not started", retry=Retry.SAFE)
+        return session
+
+    def _require_ok(self, answer: HttpAnswer) -> None:
+        if not 200 <= answer.status < 300:  # noqa: PLR2004
+            raise UpstreamError(self.id, f"the worker answered {answer.status}", retry=Retry.NEVER)

@@ -1,0 +1,52 @@
+"""A lease ties one request to a worker until its last byte and reports exactly one outcome."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, Self
+
+from smg.core.words import Outcome
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Leasable(Protocol):
+    """What a lease takes from and gives back to."""
+
+    def occupy(self, tokens: int) -> None:
+        """Count one more request in flight."""
+        ...
+
+    def vacate(self, tokens: int, outcome: Outcome) -> None:
+        """Count it out again and learn how it went."""
+        ...
+
+
+class Lease:
+    """Holds a worker's in-flight slot inside its ``with`` block.
+
+    Exactly one outcome is reported, whatever path leaves the block: the first one given to ``settle``,
+    FAILED on an exception, else ABANDONED. Cancellation is the caller's doing and never counts as failed.
+    """
+
+    __slots__ = ("_holder", "_tokens", "outcome")
+
+    def __init__(self, holder: Leasable, tokens: int) -> None:
+        self._holder = holder
+        self._tokens = tokens
+        self.outcome: Outcome | None = None
+
+    def settle(self, outcome: Outcome) -> None:
+        """Name the outcome; the first verdict stands."""
+        self.outcome = self.outcome or outcome
+
+    def __enter__(self) -> Self:
+        self._holder.occupy(self._tokens)
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.settle(Outcome.FAILED if isinstance(exc, Exception) else Outcome.ABANDONED)
+        assert self.outcome is not None  # noqa: S101
+        self._holder.vacate(self._tokens, self.outcome)

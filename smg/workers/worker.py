@@ -1,0 +1,241 @@
+"""One inference engine as the gateway knows it: its identity, life, load and facts; its transport is a subclass's."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from smg.core.errors import UpstreamError
+from smg.core.events import WorkerLifeChanged
+from smg.core.generation import EngineFacts
+from smg.core.words import ConnectionMode, LifeState, Runtime
+from smg.workers.breaker import AlwaysClosed
+from smg.workers.lease import Lease
+from smg.workers.life import Life
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from smg.core.clock import Clock
+    from smg.core.events import Observer
+    from smg.core.generation import RankLoad
+    from smg.core.words import Outcome, WorkerId, WorkerType
+    from smg.workers.address import Address
+    from smg.workers.breaker import Breaker
+    from smg.workers.settings import WorkerDefaults
+    from smg.workers.spec import ModelCard, WorkerSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Birth:
+    """What a worker is made from.
+
+    Attributes:
+        settings: The spec's overrides laid over the gateway's defaults.
+        source: Who registered it (``flag``, ``file``, ``api`` …), for people.
+    """
+
+    id: WorkerId
+    spec: WorkerSpec
+    address: Address
+    settings: WorkerDefaults
+    source: str
+    clock: Clock
+    observer: Observer
+
+
+class Worker(ABC):
+    """An engine, and the only way to it.
+
+    Attributes:
+        base_url: What is dialled.
+        url: The identity; ends in ``@rank`` for a data-parallel rank.
+        facts: What the engine tells of itself; replaced by ``discover``.
+        epoch: Counts the engine's restarts the gateway has noticed.
+        in_flight: Requests leased now; 0 at rest.
+        tokens_in_flight: Their estimated prompt tokens.
+        breaker: Whether to trust it; the lease tells it each outcome.
+        tokenizer: Of its model, set by the ``TokenizerSource``; None for workers that need none.
+        probe_error: Why the last probe failed; empty after a good one.
+    """
+
+    connection_mode: ClassVar[ConnectionMode | None]
+
+    def __init__(self, birth: Birth) -> None:
+        self.id = birth.id
+        self.spec = birth.spec
+        self.source = birth.source
+        self.address = birth.address
+        self.settings = birth.settings
+        self.base_url = birth.address.base_url
+        self.url = birth.address.url
+        self.facts = EngineFacts()
+        self.detected = Runtime.UNSPECIFIED
+        self.models: tuple[ModelCard, ...] = birth.spec.models
+        self.epoch = 0
+        self.in_flight = 0
+        self.tokens_in_flight = 0
+        self.breaker: Breaker = AlwaysClosed()
+        self.tokenizer: Any = None
+        self.probe_error = ""
+        self.changed: Callable[[], None] = _nobody_listens
+        self._clock = birth.clock
+        self._observer = birth.observer
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.life = Life(LifeState.PENDING, "not yet probed", birth.clock.now())
+
+    def __repr__(self) -> str:
+        state = self.life.state.value
+        return f"<{type(self).__name__} {self.id} {self.worker_type.value} {state} in_flight={self.in_flight}>"
+
+    @property
+    def rank(self) -> int | None:
+        """Data-parallel rank; None where the worker has none, 0 is a rank."""
+        return self.address.rank
+
+    @property
+    def worker_type(self) -> WorkerType:
+        """The part of inference it performs."""
+        return self.spec.worker_type
+
+    @property
+    def runtime(self) -> Runtime:
+        """The engine, as specified or else as detected."""
+        return self.detected if self.spec.runtime_type is Runtime.UNSPECIFIED else self.spec.runtime_type
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the engine says of itself, overlaid by what the operator says of it."""
+        return {**self.facts.labels, **self.spec.labels}
+
+    @property
+    def priority(self) -> int:
+        """Higher is preferred."""
+        return self.spec.priority
+
+    @property
+    def cost(self) -> float:
+        """Relative price of a request, at least 0."""
+        return self.spec.cost
+
+    @property
+    def available(self) -> bool:
+        """Whether it may be given a request now: ready, and trusted by its breaker."""
+        return self.life.state is LifeState.READY and self.breaker.allows()
+
+    @property
+    def any_model(self) -> bool:
+        """Whether it takes every model name: an external provider whose models nobody listed."""
+        return self.runtime is Runtime.EXTERNAL and not self.models
+
+    def serves(self, model: str) -> bool:
+        """Whether ``model`` is a name or alias of a model it has."""
+        return self.any_model or any(model == card.id or model in card.aliases for card in self.models)
+
+    def canonical(self, model: str) -> str:
+        """Return the name by which the engine knows ``model``; an unknown name comes back as it is."""
+        return next((card.id for card in self.models if model == card.id or model in card.aliases), model)
+
+    def lease(self, tokens: int) -> Lease:
+        """Return a claim on a slot for a request of about ``tokens`` prompt tokens; it counts inside ``with``."""
+        return Lease(self, tokens)
+
+    def occupy(self, tokens: int) -> None:
+        """Count a request in; called by its lease."""
+        self.in_flight += 1
+        self.tokens_in_flight += tokens
+        self._idle.clear()
+
+    def vacate(self, tokens: int, outcome: Outcome) -> None:
+        """Count a request out; called by its lease, once."""
+        self.in_flight -= 1
+        self.tokens_in_flight -= tokens
+        if self.in_flight == 0:
+            self._idle.set()
+        self.breaker.record(outcome)
+
+    async def idle(self) -> None:
+        """Wait until no request is in flight."""
+        await self._idle.wait()
+
+    def move(self, state: LifeState, reason: str) -> None:
+        """Go to ``state``, or give a new reason for staying; tells of a change of state.
+
+        Raises:
+            ValueError: The move is not legal.
+        """
+        old = self.life
+        self.life = old.move(state, reason, self._clock.now())
+        if state is not old.state:
+            self._observer.notify(WorkerLifeChanged(self.id, self.url, old.state, state, reason))
+            self.changed()
+
+    def adopt(self, old: Worker) -> None:
+        """Take over what is known of the engine from the worker this one replaces; not its load."""
+        self.facts, self.detected, self.epoch = old.facts, old.detected, old.epoch
+        self.models = self.spec.models or old.models
+        self.tokenizer, self.life = old.tokenizer, old.life
+
+    async def probe(self) -> bool:
+        """Ask once whether the engine is well, within the probe timeout; False before start and after close."""
+        try:
+            async with asyncio.timeout(self.settings.health.timeout_secs):
+                await self.check_health()
+        except UpstreamError as error:
+            self.probe_error = error.message
+        except TimeoutError:
+            self.probe_error = "the probe timed out"
+        else:
+            self.probe_error = ""
+        return not self.probe_error
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Build the transport, connecting to nobody yet; may be called twice.
+
+        Raises:
+            OSError: A certificate or key cannot be read.
+        """
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Close the transport and end what runs over it; may be called twice, and before ``start``."""
+
+    @abstractmethod
+    async def check_health(self) -> None:
+        """Raise an UpstreamError unless the engine says it is well."""
+
+    @abstractmethod
+    async def discover(self) -> None:
+        """Learn the engine's facts, its runtime and its models; raises UpstreamError."""
+
+    @abstractmethod
+    async def abort(self, request_id: str) -> None:
+        """Ask the engine to stop a request; raises UpstreamError."""
+
+    @abstractmethod
+    async def flush_cache(self) -> None:
+        """Drop the engine's prefix cache; raises UpstreamError."""
+
+    @abstractmethod
+    async def loads(self) -> list[RankLoad]:
+        """Return the load of each rank as the engine reports it; raises UpstreamError."""
+
+    @abstractmethod
+    async def server_info(self) -> dict[str, Any]:
+        """Return what the engine tells of its server, in its own words; raises UpstreamError."""
+
+    @abstractmethod
+    async def model_info(self) -> dict[str, Any]:
+        """Return what the engine tells of its model, in its own words; raises UpstreamError."""
+
+    @abstractmethod
+    async def health_generate(self) -> None:
+        """Let the engine generate a token as a deep check; raises UpstreamError."""
+
+
+def _nobody_listens() -> None:
+    """Stand in until a registry listens."""
