@@ -1,0 +1,1 @@
+"""The stubs: equal to what is published, generated from what is in ``protos``, and usable."""
