@@ -29,6 +29,7 @@ class ServerSettings(Slice, frozen=True, kw_only=True):
         api_key: Key callers must show; None leaves the gateway open.
         max_payload_size: Bytes of request body at most; above 0.
         body_idle_timeout_secs: Seconds without a byte of an unfinished body before the request is refused; above 0.
+        write_stall_timeout_secs: Seconds a caller may take nothing of a waiting answer before it is cut; above 0.
         keep_alive_timeout_secs: Seconds an idle connection is kept, and a head may take to arrive; above 0.
         request_id_headers: Request fields whose value becomes the request's id, the first that is usable.
         cors_allowed_origins: Origins a browser may call from; empty allows none, ``*`` allows all.
@@ -42,6 +43,7 @@ class ServerSettings(Slice, frozen=True, kw_only=True):
     api_key: str | None = None
     max_payload_size: int = 512 << 20
     body_idle_timeout_secs: float = 60.0
+    write_stall_timeout_secs: float = 30.0
     keep_alive_timeout_secs: float = 75.0
     request_id_headers: tuple[str, ...] = ("x-request-id", "x-correlation-id", "x-trace-id", "request-id")
     cors_allowed_origins: tuple[str, ...] = ()
@@ -51,6 +53,7 @@ class ServerSettings(Slice, frozen=True, kw_only=True):
         _check_port("port", self.port)
         _check_above_zero("max_payload_size", self.max_payload_size)
         _check_above_zero("body_idle_timeout_secs", self.body_idle_timeout_secs)
+        _check_above_zero("write_stall_timeout_secs", self.write_stall_timeout_secs)
         _check_above_zero("keep_alive_timeout_secs", self.keep_alive_timeout_secs)
         if not self.shutdown_grace_period_secs >= 0:
             raise ValueError("shutdown_grace_period_secs must be 0 or more")

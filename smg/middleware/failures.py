@@ -1,0 +1,84 @@
+"""Where every failure becomes an answer: the one place that knows how errors look to callers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from smg.core.errors import GatewayError, UpstreamRejectedError
+from smg.core.events import TaskFailed
+from smg.core.request import reply
+from smg.middleware.relay import RelaySink
+from smg.wire.errors import error_body, error_event, error_headers
+
+if TYPE_CHECKING:
+    from smg.core.events import Observer
+    from smg.core.request import Handler, RawHeaders, ReplyHead, Request, Sink
+
+EVENT_STREAM = b"text/event-stream"
+
+
+def failures(handler: Handler, *, observer: Observer) -> Handler:
+    """Answer for ``handler`` when it fails.
+
+    Before the head is out the error is the answer. After it, an event stream gets one error event and a
+    proper end; in any other body the error is raised on, so that the front cuts the connection and nobody
+    takes the part for the whole. A caller who left (ConnectionResetError) is nobody's failure.
+    """
+
+    async def handle(request: Request, sink: Sink) -> None:
+        watched = WatchedSink(sink)
+        try:
+            await handler(request, watched)
+        except GatewayError as error:
+            _answer(request, watched, error)
+        except ConnectionResetError:
+            raise
+        except Exception as bug:  # noqa: BLE001  (nobody further out could answer)
+            observer.notify(TaskFailed(f"request {request.id}", bug))
+            _answer(request, watched, GatewayError("internal error"))
+
+    return handle
+
+
+def answer_error(request: Request, sink: Sink, error: GatewayError, extra: RawHeaders = ()) -> None:
+    """Make ``error`` the whole answer, with ``extra`` fields on its head."""
+    request.trail.error_code = error.code
+    reply(sink, error.status, error_body(error, request.id), (*error_headers(error), *extra))
+
+
+class WatchedSink(RelaySink):
+    """Remembers whether the answer is an event stream."""
+
+    __slots__ = ("events",)
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__(sink)
+        self.events = False
+
+    @override
+    def start(self, head: ReplyHead) -> None:
+        self.events = any(
+            name.lower() == b"content-type" and value.lower().startswith(EVENT_STREAM) for name, value in head.headers
+        )
+        self.sink.start(head)
+
+
+def _answer(request: Request, sink: WatchedSink, error: GatewayError) -> None:
+    if sink.started:
+        _break_off(request, sink, error)
+    elif isinstance(error, UpstreamRejectedError):
+        request.trail.error_code = error.code
+        code = (b"x-smg-error-code", error.code.encode())
+        reply(sink, error.upstream_status, error.body, (*error.headers, code))
+    else:
+        answer_error(request, sink, error)
+
+
+def _break_off(request: Request, sink: WatchedSink, error: GatewayError) -> None:
+    request.trail.error_code = error.code
+    if not sink.events:
+        raise error
+    sink.write(error_event(error, request.id))
+    sink.finish()
