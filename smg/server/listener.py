@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 4096
 CLOSE_SECS = 0.5
-LINGER_SECS = 2.0
+LINGER_SECS = 1.0
 LINE_BYTES = 8 << 10
 
 LOG = logging.getLogger("smg.server")

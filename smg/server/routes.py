@@ -72,7 +72,7 @@ def _match(template: list[str], segments: list[str]) -> dict[str, str] | None:
         return None
     params: dict[str, str] = {}
     for wanted, given in zip(template, segments, strict=True):
-        if wanted.startswith("{"):
+        if wanted.startswith("{") and given:
             params[wanted[1:-1]] = given
         elif wanted != given:
             return None

@@ -138,8 +138,7 @@ class WebSink:
             transport.write(data)
 
     def _framed(self, head: ReplyHead) -> bytes:
-        version = self._http.version
-        status = f"HTTP/{version.major}.{version.minor} {head.status} {REASONS.get(head.status, 'Unknown')}"
+        status = f"HTTP/1.1 {head.status} {REASONS.get(head.status, 'Unknown')}"
         lines = [status.encode(), *(b"%b: %b" % field for field in (*head.headers, *self._framing(head)))]
         block = b"\r\n".join((*lines, b"", b""))
         if block.count(b"\n") != len(lines) + 1 or block.count(b"\r") != len(lines) + 1:
