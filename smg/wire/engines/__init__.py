@@ -1,0 +1,1 @@
+"""One dialect per engine protocol: what is asked and answered, in protobuf."""
