@@ -1,0 +1,1 @@
+"""Callers served by gRPC workers: JSON becomes tokens and protobuf, tokens become text and JSON again."""

@@ -1,0 +1,111 @@
+"""One answer under way: token ids come in, text that may be shown goes out.
+
+The way of a token: ids, detokenizer, (here stand the parsers of reasoning and tool calls, once there are
+any), stop matcher, piece. Ids without text yet, such as the first half of a character, wait for their text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smg.core.generation import Finish
+from smg.text.detokenize import Detokenizer
+from smg.text.stops import StopMatcher
+from smg.wire.openai.answer_style import ChoicePiece
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from smg.core.generation import Delta, Sampling, TokenLogprob
+    from smg.text.tokenizer import Tokenizer
+    from smg.wire.openai.answer_style import PieceLogprob
+
+
+class Choice:
+    """One answer of a request.
+
+    Attributes:
+        index: Its place in the caller's answer.
+        completion_tokens: Ids delivered so far: the one that completed a stop string counts, none after it.
+        done: The answer has ended; nothing more is taken.
+    """
+
+    def __init__(
+        self, index: int, tokenizer: Tokenizer, sampling: Sampling, spell: Callable[[TokenLogprob], PieceLogprob]
+    ) -> None:
+        self.completion_tokens = 0
+        self.done = False
+        self.index = index
+        self._spell = spell
+        self._detokenizer = Detokenizer(tokenizer, skip_special_tokens=sampling.skip_special_tokens)
+        self._stops = StopMatcher(sampling.stop, keep=sampling.no_stop_trim) if sampling.stop else None
+        self._ends = frozenset() if sampling.no_stop_trim else frozenset(sampling.stop_token_ids)
+        self._held: list[int] = []
+        self._waiting = ChoicePiece(index=index, text="")
+
+    def take(self, delta: Delta) -> ChoicePiece | None:
+        """Return what ``delta`` adds, or None while there is nothing to show."""
+        if self.done:
+            return None
+        text, used = self._read(delta)
+        finish = self._ending(delta)
+        self._keep(delta, used)
+        if not text and finish is None:
+            return None
+        self.done = finish is not None
+        return self._release(text, finish)
+
+    def _keep(self, delta: Delta, used: int) -> None:
+        self.completion_tokens += used
+        waiting = self._waiting
+        waiting.token_ids += delta.token_ids[:used]
+        if delta.logprobs:
+            waiting.logprobs += map(self._spell, delta.logprobs[:used])
+        if delta.prompt_logprobs:
+            waiting.prompt_logprobs += map(self._spell, delta.prompt_logprobs)
+
+    def _release(self, text: str, finish: Finish | None) -> ChoicePiece:
+        piece, self._waiting = self._waiting, ChoicePiece(index=self.index, text="")
+        piece.text, piece.finish = text, finish
+        return piece
+
+    def _read(self, delta: Delta) -> tuple[str, int]:
+        """Return the new text, and how many of the delta's ids were used up by it."""
+        waited = len(self._held)
+        ids = self._shown(delta.token_ids, delta.finish)
+        used = len(delta.token_ids)
+        if self._stops is not None:
+            text, count = self._read_watching(self._stops, ids, last=delta.finish is not None)
+            return text, used if count is None else max(count - waited, 0)
+        text = self._detokenizer.push(ids) if ids else ""
+        return (text if delta.finish is None else text + self._detokenizer.finish()), used
+
+    def _read_watching(self, stops: StopMatcher, ids: Sequence[int], *, last: bool) -> tuple[str, int | None]:
+        """Return the text that may be shown, and how many ids it took to complete a stop string, if one is."""
+        text = ""
+        for count, token_id in enumerate(ids, start=1):
+            text += stops.push(self._detokenizer.push((token_id,)))
+            if stops.matched is not None:
+                return text, count
+        if last:
+            text += stops.push(self._detokenizer.finish())
+            text += stops.finish()
+        return text, None
+
+    def _shown(self, new: list[int], finish: Finish | None) -> Sequence[int]:
+        """Return the ids to spell out: never the one that ends the answer.
+
+        Some engines name the end only after its id, so an id that may be the end waits for what follows.
+        """
+        ids = self._held + new if self._held else new
+        if not ids or ids[-1] not in self._ends:
+            self._held = []
+            return ids
+        self._held = [ids[-1]] if finish is None else []
+        ends = finish is None or finish.reason == "stop"
+        return ids[:-1] if ends else ids
+
+    def _ending(self, delta: Delta) -> Finish | None:
+        if self._stops is not None and self._stops.matched is not None:
+            return Finish(reason="stop", matched=self._stops.matched)
+        return delta.finish

@@ -1,0 +1,61 @@
+"""A job: one request, decoded once, answered by whichever worker is picked."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from smg.core.request import InferenceRequest, Sink
+    from smg.text.encoder import Encoder
+    from smg.wire.engines.dialect import Dialect
+    from smg.workers.grpc_worker import GrpcWorker
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What jobs are handed instead of reaching for it.
+
+    Attributes:
+        encoder: Renders and tokenizes off the event loop.
+        wall: Seconds since 1970, for the answer's ``created``.
+    """
+
+    encoder: Encoder
+    wall: Callable[[], float]
+
+
+class Job(ABC):
+    """One request of one endpoint; making it is the check of its body.
+
+    Raises:
+        InvalidRequestError: The body is at fault.
+    """
+
+    def __init__(self, request: InferenceRequest, kit: Kit) -> None:
+        self._request = request
+        self._kit = kit
+
+    @abstractmethod
+    def refuse(self, dialect: Dialect) -> None:
+        """Raise a GatewayError if engines that speak ``dialect`` cannot do what is asked."""
+
+    @abstractmethod
+    async def answer(self, worker: GrpcWorker, sink: Sink) -> None:
+        """Have ``worker`` answer, to the last byte; until the sink is started nothing is written.
+
+        Raises:
+            DownstreamError: The prompt is at fault, or the engine refused the request.
+            UpstreamError: The worker failed.
+        """
+
+
+def context_length(worker: GrpcWorker, model: str) -> int | None:
+    """Return the tokens of prompt and answer together: as the operator says, else the engine, else the model."""
+    name = worker.canonical(model)
+    card = next((card for card in worker.models if card.id == name), None)
+    known: int | None = worker.facts.context_length or worker.tokenizer.context_length
+    return card.context_length or known if card is not None else known

@@ -1,0 +1,127 @@
+"""Where the pieces of a request's answers go: into a stream of events, or into one body at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from smg.core.request import ReplyHead, reply
+from smg.wire.openai.answer_style import ChoicePiece
+
+if TYPE_CHECKING:
+    from smg.core.request import Sink
+    from smg.routers.grpc.run import Run
+    from smg.wire.openai.answer_style import AnswerStyle, Usage
+
+EVENT_STREAM = ReplyHead(
+    200, ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")), None
+)
+
+
+class Output(ABC):
+    """Takes the pieces of all calls of one request, in the order in which they arrive."""
+
+    def __init__(self, sink: Sink, style: AnswerStyle, usage: Usage) -> None:
+        self._sink = sink
+        self._style = style
+        self._usage = usage
+
+    @abstractmethod
+    def begin(self, run: Run) -> None:
+        """Take note that the engine has begun to answer ``run``."""
+
+    @abstractmethod
+    def show(self, piece: ChoicePiece) -> None:
+        """Take what is new in one answer."""
+
+    @abstractmethod
+    async def ready(self) -> None:
+        """Return when more can be taken."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """End the caller's answer, after every call has ended well."""
+
+
+class Streamed(Output):
+    """Sends each piece at once, no faster than the caller takes it."""
+
+    def __init__(self, sink: Sink, style: AnswerStyle, usage: Usage) -> None:
+        super().__init__(sink, style, usage)
+        self._draining = asyncio.Lock()
+
+    @override
+    def begin(self, run: Run) -> None:
+        if not self._sink.started:
+            self._sink.start(EVENT_STREAM)
+        self._write(b"".join(self._style.first(choice.index) for choice in run.choices))
+
+    @override
+    def show(self, piece: ChoicePiece) -> None:
+        self._write(self._style.piece(piece, self._usage))
+
+    @override
+    async def ready(self) -> None:
+        if not self._sink.paused:
+            return
+        async with self._draining:  # calls of one request share the caller
+            if self._sink.paused:
+                await self._sink.drain()
+
+    @override
+    def end(self) -> None:
+        self._write(self._style.last(self._usage))
+        self._sink.finish()
+
+    def _write(self, data: bytes) -> None:
+        if data:
+            self._sink.write(data)
+
+
+class Whole(Output):
+    """Keeps all pieces and answers once, so that a failure on the way can still be tried again."""
+
+    def __init__(self, sink: Sink, style: AnswerStyle, usage: Usage) -> None:
+        super().__init__(sink, style, usage)
+        self._answers: dict[int, Gathered] = {}
+
+    @override
+    def begin(self, run: Run) -> None:
+        self._answers |= {choice.index: Gathered(choice.index) for choice in run.choices}
+
+    @override
+    def show(self, piece: ChoicePiece) -> None:
+        self._answers[piece.index].add(piece)
+
+    @override
+    async def ready(self) -> None:
+        """Never wait: what is kept is bounded by the model's context."""
+
+    @override
+    def end(self) -> None:
+        pieces = [self._answers[index].joined() for index in sorted(self._answers)]
+        reply(self._sink, 200, self._style.whole(pieces, self._usage))
+
+
+class Gathered:
+    """The pieces of one answer."""
+
+    def __init__(self, index: int) -> None:
+        self._texts: list[str] = []
+        self._all = ChoicePiece(index=index, text="")
+
+    def add(self, piece: ChoicePiece) -> None:
+        """Keep one more piece."""
+        self._texts.append(piece.text)
+        self._all.token_ids += piece.token_ids
+        self._all.logprobs += piece.logprobs
+        self._all.prompt_logprobs += piece.prompt_logprobs
+        self._all.finish = piece.finish
+
+    def joined(self) -> ChoicePiece:
+        """Return all of it as one piece."""
+        self._all.text = "".join(self._texts)
+        return self._all

@@ -1,0 +1,86 @@
+"""A sink that keeps what it is given."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from smg.core.request import ReplyHead
+
+
+class CollectingSink:
+    """Keeps one answer, holds every writer to the sink's rules, and plays a slow or a gone caller.
+
+    Attributes:
+        head: What ``start`` was given.
+        writes: The body as it came, one entry per write.
+        finished: Whether the body was ended properly.
+    """
+
+    def __init__(self) -> None:
+        self.head: ReplyHead | None = None
+        self.writes: list[bytes] = []
+        self.finished = False
+        self._gone = False
+        self._taking = asyncio.Event()
+        self._taking.set()
+        self._draining = asyncio.Event()
+
+    @property
+    def started(self) -> bool:
+        """Whether a head was handed over."""
+        return self.head is not None
+
+    @property
+    def paused(self) -> bool:
+        """Whether ``pause`` was called and ``resume`` not yet."""
+        return not self._taking.is_set()
+
+    @property
+    def body(self) -> bytes:
+        """All bytes so far."""
+        return b"".join(self.writes)
+
+    def start(self, head: ReplyHead) -> None:
+        """Keep the head; it may come only once."""
+        if self.head is not None:
+            raise RuntimeError("the head was handed over before")
+        self.head = head
+
+    def write(self, data: bytes) -> None:
+        """Keep body bytes; they may come only between head and end."""
+        if self.head is None or self.finished:
+            raise RuntimeError("bytes outside of a body")
+        self.writes.append(data)
+
+    async def drain(self) -> None:
+        """Wait until the caller takes bytes again; raise ConnectionResetError if it has gone."""
+        self._draining.set()
+        await self._taking.wait()
+        if self._gone:
+            raise ConnectionResetError("the caller has gone")
+
+    def finish(self) -> None:
+        """End the body; may be called only once."""
+        if self.head is None or self.finished:
+            raise RuntimeError("an end without a body")
+        self.finished = True
+
+    def pause(self) -> None:
+        """Be a caller that reads no more for now."""
+        self._draining.clear()
+        self._taking.clear()
+
+    def resume(self) -> None:
+        """Be a caller that reads again."""
+        self._taking.set()
+
+    def leave(self) -> None:
+        """Be a caller that has gone."""
+        self._gone = True
+        self._taking.set()
+
+    async def until_drained_on(self) -> None:
+        """Wait until a writer waits for the paused caller; a deadline is the test's."""
+        await self._draining.wait()

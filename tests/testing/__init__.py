@@ -1,0 +1,1 @@
+"""Tests of the doubles that other tests rely on."""
