@@ -25,6 +25,13 @@ SERVICE = "vllm.grpc.engine.VllmEngine"
 
 LABELS = ("kv_connector", "kv_role", "kv_engine_id", "pairing_protocol", "server_type", "max_num_seqs")
 
+GRAMMAR_FIELDS = {
+    ConstraintKind.JSON_SCHEMA: "json_schema",
+    ConstraintKind.REGEX: "regex",
+    ConstraintKind.EBNF: "grammar",
+    ConstraintKind.STRUCTURAL_TAG: "structural_tag",
+}
+
 
 class VllmDialect(Dialect):
     """vLLM 0.27 and later behind its gRPC servicer."""
@@ -160,19 +167,12 @@ def _add_text_rules(params: pb.SamplingParams, sampling: Sampling) -> None:
 
 
 def _constrain(params: pb.SamplingParams, constraint: Constraint) -> None:
-    match constraint.kind:
-        case ConstraintKind.JSON_OBJECT:
-            params.json_object = True
-        case ConstraintKind.JSON_SCHEMA:
-            params.json_schema = constraint.value
-        case ConstraintKind.REGEX:
-            params.regex = constraint.value
-        case ConstraintKind.EBNF:
-            params.grammar = constraint.value
-        case ConstraintKind.STRUCTURAL_TAG:
-            params.structural_tag = constraint.value
-        case ConstraintKind.CHOICE:
-            params.choice.choices.extend(msgspec.json.decode(constraint.value, type=list[str]))
+    if constraint.kind is ConstraintKind.JSON_OBJECT:
+        params.json_object = True
+    elif constraint.kind is ConstraintKind.CHOICE:
+        params.choice.choices.extend(msgspec.json.decode(constraint.value, type=list[str]))
+    else:
+        setattr(params, GRAMMAR_FIELDS[constraint.kind], constraint.value)
 
 
 def _read(message: pb.GenerateStreamChunk | pb.GenerateComplete, token_ids: Iterable[int]) -> Delta:
