@@ -183,7 +183,7 @@ class GrpcWorker(Worker):
     async def loads(self) -> list[RankLoad]:
         method = self._offered(self.dialect.loads)
         answer = await self._ask(method, self.dialect.loads_request(), self.settings.health.timeout_secs)
-        return self.dialect.rank_loads(answer)
+        return self.dialect.ranks(answer)
 
     @override
     async def server_info(self) -> dict[str, Any]:

@@ -27,15 +27,17 @@ class HttpAnswer:
     Attributes:
         status: 100 to 999, as the engine sent it; redirects are not followed.
         headers: As they came, repeats kept, the body's coding untouched.
+        length: Bytes of the body as the engine announced it; None where it did not.
     """
 
-    __slots__ = ("_response", "_worker_id", "headers", "status")
+    __slots__ = ("_response", "_worker_id", "headers", "length", "status")
 
     def __init__(self, worker_id: WorkerId, response: aiohttp.ClientResponse) -> None:
         self._worker_id = worker_id
         self._response = response
         self.status = response.status
         self.headers: RawHeaders = response.raw_headers
+        self.length = response.content_length
 
     async def read(self, limit_bytes: int) -> bytes:
         """Return the whole body.

@@ -89,6 +89,8 @@ class HttpWorker(Worker):
 
     @override
     async def discover(self) -> None:
+        if self.runtime is Runtime.EXTERNAL:
+            return
         found = await discover_facts(self)
         self.facts, self.detected = found.facts, found.runtime
         self.models = self.spec.models or found.models

@@ -9,10 +9,11 @@ import msgspec
 from smg.core.errors import InvalidRequestError
 from smg.core.words import ConnectionMode, Runtime, WorkerType
 from smg.workers.address import parse_url
-from smg.workers.settings import WorkerDefaults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from smg.workers.settings import WorkerDefaults
 
 S = TypeVar("S", bound=msgspec.Struct)
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
@@ -112,7 +113,6 @@ def read_spec(data: Mapping[str, Any]) -> WorkerSpec:
     if isinstance(runtime, str):
         plain["runtime_type"] = RUNTIME_ALIASES.get(runtime, runtime)
     spec = _convert(plain, WorkerSpec, "")
-    resolve(spec, WorkerDefaults())
     parse_url(spec.url)
     return spec
 

@@ -173,6 +173,11 @@ class Worker(ABC):
             self._observer.notify(WorkerLifeChanged(self.id, self.url, old.state, state, reason))
             self.changed()
 
+    def retire(self) -> None:
+        """Stop taking requests without telling: another worker has taken this one's place and id."""
+        self.changed = _nobody_listens
+        self.life = self.life.move(LifeState.DRAINING, "replaced", self._clock.now())
+
     def adopt(self, old: Worker) -> None:
         """Take over what is known of the engine from the worker this one replaces; not its load."""
         self.facts, self.detected, self.epoch = old.facts, old.detected, old.epoch

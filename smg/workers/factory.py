@@ -1,0 +1,65 @@
+"""The one place where workers are made: a worker from any source has the gateway's defaults and its own overrides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from smg.core.words import ConnectionMode
+from smg.workers.address import parse_url
+from smg.workers.detection import UnprobedWorker
+from smg.workers.grpc_worker import GrpcWorker
+from smg.workers.http_worker import HttpWorker
+from smg.workers.spec import resolve
+from smg.workers.worker import Birth
+
+if TYPE_CHECKING:
+    from smg.core.clock import Clock
+    from smg.core.events import Observer
+    from smg.core.words import WorkerId
+    from smg.workers.address import Address
+    from smg.workers.settings import WorkerDefaults
+    from smg.workers.spec import WorkerSpec
+    from smg.workers.worker import Worker
+
+KINDS: dict[ConnectionMode | None, type[Worker]] = {
+    ConnectionMode.HTTP: HttpWorker,
+    ConnectionMode.GRPC: GrpcWorker,
+    None: UnprobedWorker,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFactory:
+    """Makes workers from specs; does no I/O."""
+
+    defaults: WorkerDefaults
+    clock: Clock
+    observer: Observer
+
+    def build(self, spec: WorkerSpec, worker_id: WorkerId, source: str) -> Worker:
+        """Return a worker that is not yet started.
+
+        Raises:
+            InvalidRequestError: The URL or an override cannot be used.
+        """
+        address = address_of(spec)
+        return KINDS[address.mode](
+            Birth(
+                id=worker_id,
+                spec=spec,
+                address=address,
+                settings=resolve(spec, self.defaults),
+                source=source,
+                clock=self.clock,
+                observer=self.observer,
+            )
+        )
+
+
+def address_of(spec: WorkerSpec) -> Address:
+    """Return where a spec's worker listens; a bare host and port with a stated mode is plain text in that mode."""
+    address = parse_url(spec.url)
+    if address.mode is None and spec.connection_mode is not None:
+        return replace(address, scheme=spec.connection_mode.value)
+    return address
