@@ -20,7 +20,8 @@ class Route:
     """One way in.
 
     Attributes:
-        template: Path whose segments in braces match any one segment, which goes to ``request.params``.
+        template: Path whose segments in braces match any one segment, which goes to ``request.params``; a last
+            one with a star (``{name*}``) matches the whole rest.
         access: Who may ask; there is no default.
     """
 
@@ -68,12 +69,14 @@ class RouteTable:
 
 
 def _match(template: list[str], segments: list[str]) -> dict[str, str] | None:
+    if template[-1].endswith("*}"):
+        segments = [*segments[: len(template) - 1], "/".join(segments[len(template) - 1 :])]
     if len(template) != len(segments):
         return None
     params: dict[str, str] = {}
     for wanted, given in zip(template, segments, strict=True):
         if wanted.startswith("{") and given:
-            params[wanted[1:-1]] = given
+            params[wanted.strip("{*}")] = given
         elif wanted != given:
             return None
     return params

@@ -1,0 +1,81 @@
+"""Requests for engines: read what routing needs, leave the rest as it came, and hand over to the attempt loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from smg.core.errors import InvalidRequestError, UnsupportedMediaTypeError
+from smg.core.request import InferenceRequest
+from smg.wire.routing import read_routing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from smg.core.request import Handler, Request, Sink
+    from smg.core.words import Endpoint
+    from smg.wire.guard import JsonLimits
+    from smg.workers.fleet import Fleet
+
+BYTES_PER_TOKEN = 4
+CHARSETS = frozenset({b"", b"charset=utf-8", b'charset="utf-8"', b"charset=utf8"})
+
+
+class Inference(Protocol):
+    """Answers inference requests; the attempt loop."""
+
+    async def route(self, request: InferenceRequest, sink: Sink) -> None:
+        """Answer one."""
+        ...
+
+
+class InferenceHandlers:
+    """Makes the handler of each inference endpoint."""
+
+    def __init__(self, inference: Inference, fleet: Callable[[], Fleet], limits: JsonLimits) -> None:
+        self._inference = inference
+        self._fleet = fleet
+        self._limits = limits
+
+    def handler(self, endpoint: Endpoint) -> Handler:
+        """Return the handler that serves ``endpoint``."""
+
+        async def handle(request: Request, sink: Sink) -> None:
+            check_media_type(request)
+            await self._inference.route(await self._read(request, endpoint), sink)
+
+        return handle
+
+    async def _read(self, request: Request, endpoint: Endpoint) -> InferenceRequest:
+        body = await request.receive()
+        fields = read_routing(endpoint, body, self._limits)
+        model = fields.model or self._only_model()
+        request.trail.model = model
+        request.trail.streaming = fields.stream
+        return InferenceRequest(
+            id=request.id,
+            endpoint=endpoint,
+            path=f"{endpoint.value}?{request.query}" if request.query else endpoint.value,
+            headers=request.headers,
+            body=body,
+            model=model,
+            stream=fields.stream,
+            tokens=max(1, len(body) // BYTES_PER_TOKEN),
+            trail=request.trail,
+        )
+
+    def _only_model(self) -> str:
+        models = self._fleet().models()
+        if len(models) != 1:
+            raise InvalidRequestError("model is required: there is not exactly one to choose", param="model")
+        return models[0].id
+
+
+def check_media_type(request: Request) -> None:
+    """Refuse a body that does not say it is JSON in UTF-8.
+
+    Raises:
+        UnsupportedMediaTypeError: By ``Content-Type``, which must be there.
+    """
+    media, _, parameter = (request.header(b"content-type") or b"").lower().partition(b";")
+    if media.strip() != b"application/json" or parameter.strip() not in CHARSETS:
+        raise UnsupportedMediaTypeError("content-type must be application/json in utf-8")
