@@ -42,7 +42,7 @@ class AttemptEnded:
 
     request_id: str
     worker_id: WorkerId
-    mode: ConnectionMode
+    mode: ConnectionMode | None
     attempt: int
     outcome: Outcome
     error_code: str | None

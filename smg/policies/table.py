@@ -56,7 +56,7 @@ class PolicyTable:
 
     def policy(self, model: str, label: str | None) -> Policy:
         """Return the policy of ``model``; a label that names no policy falls back on the default."""
-        name = label if label in BUILDERS else self._default
+        name = label if label is not None and label in BUILDERS else self._default
         key = (model, name)
         if key not in self._policies:
             self._policies[key] = build_policy(name, self._rng)

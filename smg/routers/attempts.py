@@ -73,7 +73,7 @@ class Attempts:
         if not left:
             raise self._nobody(routers, request, failed)
         workers = [worker for _, worker in left]
-        policy = self._policies.policy(request.model, workers[0].labels.get("policy"))
+        policy = self._policies.policy(request.model, workers[0].spec.labels.get("policy"))
         chosen = policy.pick(workers, Hint(request.model, request.tokens))
         return left[workers.index(chosen)]
 

@@ -16,12 +16,12 @@ from smg.wire.splice import set_field
 from smg.workers.http_worker import HttpWorker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from smg.core.errors import GatewayError
     from smg.core.request import InferenceRequest, Sink
     from smg.workers.fleet import Fleet
-    from smg.workers.http_worker import HttpAnswer
+    from smg.workers.http_exchange import HttpAnswer
     from smg.workers.lease import Lease
     from smg.workers.worker import Worker
 
@@ -65,9 +65,9 @@ class HttpRouter(Router):
             await _relay(answer, request, sink)
         lease.settle(Outcome.SUCCEEDED)
 
-    def _outgoing(self, worker: HttpWorker, request: InferenceRequest) -> tuple[list[tuple[str, str]], bytes]:
+    def _outgoing(self, worker: HttpWorker, request: InferenceRequest) -> tuple[Sequence[tuple[str, str]], bytes]:
         headers = upstream_headers(
-            request.headers, request_id=request.id, api_key=worker.api_key, gateway_auth=self._gateway_auth
+            request.headers, request_id=request.id, api_key=worker.settings.api_key, gateway_auth=self._gateway_auth
         )
         body = request.body
         if (name := worker.canonical(request.model)) != request.model:

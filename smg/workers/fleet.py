@@ -30,13 +30,13 @@ class Fleet:
         workers: Every registered worker in the order of registration, those that leave included.
         candidates: The available workers for each question that has an answer.
         names: Each model name or alias that some worker serves, with its card.
-        any_model: Whether some worker takes every model.
+        served: Each of those names with each class of worker that serves it, whatever the workers' state.
     """
 
     workers: Mapping[WorkerId, Worker] = field(default_factory=dict)
     candidates: Mapping[Key, tuple[Worker, ...]] = field(default_factory=dict)
     names: Mapping[str, ModelCard] = field(default_factory=dict)
-    any_model: bool = False
+    served: frozenset[tuple[str, type[Worker]]] = frozenset()
 
     def select(
         self,
@@ -52,9 +52,9 @@ class Fleet:
             found = self.candidates.get((worker_class, worker_type, ANY_MODEL, runtime))
         return cast("tuple[W, ...]", found or ())
 
-    def known(self, model: str) -> bool:
-        """Whether any registered worker, whatever its state, serves ``model``."""
-        return self.any_model or model in self.names
+    def known(self, model: str, worker_class: type[Worker] = Worker) -> bool:
+        """Whether any registered worker of a class, whatever its state, serves ``model``."""
+        return (model, worker_class) in self.served or (ANY_MODEL, worker_class) in self.served
 
     def models(self) -> tuple[ModelCard, ...]:
         """Return each model once, without aliases, in the order they became known."""
@@ -73,7 +73,7 @@ def assemble(workers: Mapping[WorkerId, Worker]) -> Fleet:
         MappingProxyType(dict(workers)),
         MappingProxyType({key: tuple(group) for key, group in found.items()}),
         MappingProxyType(names),
-        any(worker.any_model for worker in workers.values()),
+        frozenset(_serving(workers.values(), names)),
     )
 
 
@@ -87,6 +87,13 @@ def _names(workers: Iterable[Worker]) -> dict[str, ModelCard]:
         for alias in card.aliases:
             names.setdefault(alias, card)
     return names
+
+
+def _serving(workers: Iterable[Worker], names: Mapping[str, ModelCard]) -> Iterator[tuple[str, type[Worker]]]:
+    for worker in workers:
+        for model in _served(worker, names):
+            yield model, Worker
+            yield model, type(worker)
 
 
 def _keys(worker: Worker, names: Mapping[str, ModelCard]) -> Iterator[Key]:
