@@ -1,0 +1,95 @@
+"""Text completions as engines' own servers answer them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from smg.wire.openai.answer_style import AnswerStyle, ChoicePiece, PieceLogprob, Usage
+from smg.wire.openai.chat_answers import ending
+from smg.wire.openai.chunks import NO_USAGE, Envelope, UsageWishes, encode, finite
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class CompletionStyle(AnswerStyle):
+    """Answers of ``/v1/completions``.
+
+    Attributes:
+        answer_id: Sent as it is; by custom it begins with ``cmpl-``.
+        created: Seconds since 1970.
+        echoes: What stands before each choice's own text, by choice index: its prompt; empty for no echo.
+    """
+
+    def __init__(
+        self,
+        answer_id: str,
+        model: str,
+        created: int,
+        *,
+        echoes: Sequence[str] = (),
+        logprobs: bool = False,
+        usage: UsageWishes = NO_USAGE,
+    ) -> None:
+        self._envelope = Envelope("text_completion", answer_id, model, created)
+        self._echoes = echoes
+        self._logprobs = logprobs
+        self._wishes = usage
+        self._told_chars: dict[int, int] = {}
+
+    @override
+    def first(self, index: int) -> bytes:
+        return b""
+
+    @override
+    def piece(self, piece: ChoicePiece, usage: Usage) -> bytes:
+        return self._envelope.chunk(self._choice(piece), usage if self._wishes.in_chunks else None)
+
+    @override
+    def last(self, usage: Usage) -> bytes:
+        return self._envelope.end(usage if self._wishes.at_end else None)
+
+    @override
+    def whole(self, pieces: Sequence[ChoicePiece], usage: Usage) -> bytes:
+        return self._envelope.body([self._choice(piece) for piece in pieces], usage)
+
+    def _choice(self, piece: ChoicePiece) -> bytes:
+        """Return one choice, or what is new in it; its first piece begins with the prompt if that is echoed."""
+        text, entries = piece.text, piece.logprobs
+        if self._echoes and piece.index not in self._told_chars:
+            text = self._echoes[piece.index] + text
+            entries = piece.prompt_logprobs + entries
+        begin = self._told_chars.get(piece.index, 0)
+        self._told_chars[piece.index] = begin + len(text)
+        told = encode(columns(entries, begin)) if self._logprobs and entries else b"null"
+        head = b'{"index":%d,"text":' % piece.index + encode(text)
+        return head + b',"logprobs":' + told + b"," + ending(piece.finish)
+
+
+def columns(entries: Sequence[PieceLogprob], begin: int) -> dict[str, list[object]]:
+    """Return log-probabilities in columns; ``begin`` is where the first token stands in the choice's text."""
+    offsets: list[object] = []
+    for entry in entries:
+        offsets.append(begin)
+        begin += len(entry.token)
+    return {
+        "tokens": [entry.token for entry in entries],
+        "token_logprobs": [finite(entry.logprob) for entry in entries],
+        "top_logprobs": [alternatives(entry) for entry in entries],
+        "text_offset": offsets,
+    }
+
+
+def alternatives(entry: PieceLogprob) -> dict[str, float | None] | None:
+    """Return the likeliest tokens and the token itself; None for a prompt's first, which has none.
+
+    Of tokens spelt alike the likeliest counts.
+    """
+    if entry.logprob is None:
+        return None
+    spelt: dict[str, float | None] = {}
+    for other in (*entry.top, entry):
+        spelt.setdefault(other.token, finite(other.logprob))
+    return spelt
