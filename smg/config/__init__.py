@@ -1,0 +1,1 @@
+"""Flags, environment and file made into one tree of the packages' own slices."""

@@ -1,0 +1,66 @@
+"""What no slice can see alone: settings that contradict one another, and files that are not there."""
+
+from __future__ import annotations
+
+import os
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from smg.workers.address import parse_url
+from smg.workers.spec import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from smg.config.schema import Settings
+    from smg.config.shape import Path
+    from smg.workers.settings import TlsSettings
+
+
+def check(settings: Settings) -> Iterator[tuple[Path, str]]:
+    """Yield what is wrong, each as a path and a message."""
+    return chain(_same_port(settings), _backoff(settings), _same_worker(settings), _missing(settings))
+
+
+def _same_port(settings: Settings) -> Iterator[tuple[Path, str]]:
+    if settings.metrics.port == settings.server.port != 0:
+        yield ("metrics", "port"), "must differ from server.port"
+
+
+def _backoff(settings: Settings) -> Iterator[tuple[Path, str]]:
+    retry = settings.worker_defaults.retry
+    if retry.initial_backoff_ms > retry.max_backoff_ms:
+        yield ("worker_defaults", "retry", "initial_backoff_ms"), "must not exceed max_backoff_ms"
+
+
+def _same_worker(settings: Settings) -> Iterator[tuple[Path, str]]:
+    seen: dict[str, int] = {}
+    for index, spec in enumerate(settings.workers):
+        first = seen.setdefault(parse_url(spec.url).url, index)
+        if first != index:
+            yield ("workers", index, "url"), f"is the same worker as workers[{first}]"
+
+
+def _missing(settings: Settings) -> Iterator[tuple[Path, str]]:
+    for path, name in _named_files(settings):
+        if not os.access(name, os.R_OK):
+            yield path, "no such file, or it may not be read"
+
+
+def _named_files(settings: Settings) -> Iterator[tuple[Path, str]]:
+    named: list[tuple[Path, str | None]] = [
+        (("server", "tls_cert_path"), settings.server.tls_cert_path),
+        (("server", "tls_key_path"), settings.server.tls_key_path),
+        (("model", "model_path"), settings.model.model_path),
+        (("model", "tokenizer_path"), settings.model.tokenizer_path),
+        (("model", "chat_template"), settings.model.chat_template),
+        *_tls_files(("worker_defaults", "tls"), settings.worker_defaults.tls),
+    ]
+    for index, spec in enumerate(settings.workers):
+        if spec.tls:
+            named += _tls_files(("workers", index, "tls"), resolve(spec, settings.worker_defaults).tls)
+    return ((path, name) for path, name in named if name is not None)
+
+
+def _tls_files(path: Path, tls: TlsSettings) -> list[tuple[Path, str | None]]:
+    return [((*path, name), getattr(tls, name)) for name in ("ca_path", "cert_path", "key_path")]
