@@ -1,0 +1,116 @@
+"""Real workers in front of real in-process backends, and the attempt loop over them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from random import Random
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from smg.core.clock import MonotonicClock
+from smg.core.request import InferenceRequest, Trail
+from smg.core.words import Endpoint, LifeState, WorkerId
+from smg.policies.table import PolicyTable
+from smg.routers.attempt import Surroundings
+from smg.routers.attempts import Attempts
+from smg.routers.http_router import HttpRouter
+from smg.workers.fleet import assemble
+from smg.workers.settings import RetrySettings
+from smg.workers.spec import read_spec
+from tests.workers.support import Recorder, factory
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from smg.workers.worker import Worker
+
+    Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Fleetful:
+    """A fleet of HTTP workers, the attempt loop over it, and what was observed."""
+
+    def __init__(self, workers: list[Worker], retry: RetrySettings | None = None, policy: str = "passthrough") -> None:
+        self.workers = workers
+        self.observer = Recorder()
+        self.waits: list[float] = []
+        around = Surroundings(MonotonicClock(), self.observer, Random(1), self._sleep)
+        router = HttpRouter(self.fleet, gateway_auth=False)
+        self.attempts = Attempts([router], PolicyTable(policy, Random(1)), retry or RetrySettings(), around)
+
+    def fleet(self):
+        """Return the fleet as it is now."""
+        return assemble({worker.id: worker for worker in self.workers})
+
+    async def _sleep(self, secs: float) -> None:
+        self.waits.append(secs)
+
+
+@asynccontextmanager
+async def fleet_of(*handles: Handle, **options: object) -> AsyncIterator[Fleetful]:
+    """Start one backend per handler and a ready worker ``w0``, ``w1`` … in front of each."""
+    async with AsyncExitStack() as stack:
+        workers = [await _worker(stack, f"w{n}", handle) for n, handle in enumerate(handles)]
+        yield Fleetful(workers, **options)
+
+
+async def _worker(stack: AsyncExitStack, name: str, handle: Handle) -> Worker:
+    runner = web.ServerRunner(web.Server(handle, handler_cancellation=True), shutdown_timeout=0.1)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    spec = read_spec({"url": f"http://127.0.0.1:{runner.addresses[0][1]}", "models": [{"id": "tiny"}]})
+    worker = factory().build(spec, WorkerId(name), "test")
+    await worker.start()
+    stack.push_async_callback(worker.aclose)
+    worker.move(LifeState.READY, "well")
+    return worker
+
+
+def inference(body: bytes = b'{"model":"tiny"}', *, stream: bool = False, model: str = "tiny") -> InferenceRequest:
+    """Return a chat request as the front hands it to the loop."""
+    return InferenceRequest(
+        id="r1",
+        endpoint=Endpoint.CHAT,
+        path="/v1/chat/completions",
+        headers=((b"content-type", b"application/json"),),
+        body=body,
+        model=model,
+        stream=stream,
+        tokens=4,
+        trail=Trail(),
+    )
+
+
+def answering(status: int = 200, body: bytes = b'{"ok":true}', seen: list[str] | None = None) -> Handle:
+    """Answer every request alike, noting each in ``seen``."""
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        await request.read()
+        if seen is not None:
+            seen.append(request.headers.get("x-request-id", ""))
+        return web.Response(status=status, body=body, content_type="application/json")
+
+    return handle
+
+
+def breaking(sent: bytes, *, announce: int | None = None) -> Handle:
+    """Send a head and ``sent``, then cut the connection."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        await request.read()
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        if announce is not None:
+            response.content_length = announce
+        await response.prepare(request)
+        if sent:
+            await response.write(sent)
+        await asyncio.sleep(0)
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    return handle
