@@ -42,6 +42,15 @@ def failures(handler: Handler, *, observer: Observer) -> Handler:
     return handle
 
 
+def refusing(error: GatewayError) -> Handler:
+    """Return a handler that fails with ``error``."""
+
+    async def handle(_request: Request, _sink: Sink) -> None:
+        raise error
+
+    return handle
+
+
 def answer_error(request: Request, sink: Sink, error: GatewayError, extra: RawHeaders = ()) -> None:
     """Make ``error`` the whole answer, with ``extra`` fields on its head."""
     request.trail.error_code = error.code

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 from smg.core.clock import MonotonicClock
-from smg.middleware.failures import failures
+from smg.middleware.failures import failures, refusing
 from smg.middleware.record import record
 from smg.middleware.stamp import stamp
 from smg.server.listener import Bind, Limits, Listener
@@ -18,14 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from smg.core.errors import GatewayError
-    from smg.core.request import Handler, Request, Sink
+    from smg.core.request import Handler
 
 LIMITS = Limits(body_bytes=1 << 20, body_idle_secs=0.2, stall_secs=0.2, idle_secs=5)
-
-
-async def raising(error: GatewayError, _request: Request, _sink: Sink) -> None:
-    """Fail with ``error``."""
-    raise error
 
 
 class Front:
@@ -37,7 +31,7 @@ class Front:
         self.listener = Listener(self.around(handler), self._fault, limits, self._clock)
 
     def _fault(self, error: GatewayError) -> Handler:
-        return self.around(partial(raising, error))
+        return self.around(refusing(error))
 
     def around(self, handler: Handler) -> Handler:
         told = record(failures(handler, observer=self.observer), clock=self._clock, observer=self.observer)

@@ -1,0 +1,205 @@
+"""The gateway as one object: built from settings, started, drained and closed in the reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Self
+
+from smg.core.clock import MonotonicClock
+from smg.core.errors import ConfigError, GatewayError
+from smg.core.events import Observers
+from smg.core.tasks import Tasks
+from smg.middleware.finishing import Running
+from smg.policies.table import PolicyTable
+from smg.routers.attempt import Surroundings
+from smg.routers.attempts import Attempts
+from smg.routers.grpc.job import Kit
+from smg.routers.grpc.router import GrpcRouter
+from smg.routers.http_router import HttpRouter
+from smg.server.app import Parts, faults, front
+from smg.server.listener import Bind, Limits, Listener
+from smg.server.metrics_page import metrics_page, page_fault
+from smg.server.observers.logs import LogObserver
+from smg.server.observers.metrics import MetricsObserver
+from smg.server.tls import server_tls
+from smg.server.tokenizers import CatalogSource
+from smg.text.catalog import Catalog
+from smg.text.encoder import Encoder
+from smg.workers.factory import WorkerFactory
+from smg.workers.registry import Registry
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from smg.config.schema import Settings
+    from smg.core.events import Observer
+
+ACCEPT_ON_SECS = 2.0
+LAST_WORD_SECS = 1.0
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Gateway:
+    """Serves from entering its context to leaving it; make one per event loop.
+
+    Attributes:
+        registry: The fleet; from entering on.
+        draining: Once true, readiness is refused and no connection is kept.
+    """
+
+    registry: Registry
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clock = MonotonicClock()
+        self._rng = random.Random()  # noqa: S311  (spreads load, guards nothing)
+        self._running = Running()
+        self._stack = AsyncExitStack()
+        self._listener: Listener | None = None
+        self._metrics_listener: Listener | None = None
+        self.draining = False
+
+    @property
+    def port(self) -> int:
+        """The port callers reach."""
+        return _started(self._listener).port
+
+    @property
+    def metrics_port(self) -> int:
+        """The port Prometheus scrapes."""
+        return _started(self._metrics_listener).port
+
+    async def __aenter__(self) -> Self:
+        """Listen, and begin to reach the workers without waiting for any.
+
+        Raises:
+            ConfigError: An address, a certificate or a worker's entry cannot be used.
+        """
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close everything at once; what still runs is cut."""
+        await self._stack.aclose()
+
+    async def run_until_signal(self) -> None:
+        """Serve until SIGTERM or SIGINT, then drain; a second signal ends the drain at once."""
+        loop, signals = asyncio.get_running_loop(), asyncio.Semaphore(0)
+        for number in SIGNALS:
+            loop.add_signal_handler(number, signals.release)
+        try:
+            await signals.acquire()
+            await self._drain_until(signals)
+        finally:
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
+
+    async def drain(self) -> None:
+        """Refuse readiness, accept for a moment more, then let running requests finish within the grace.
+
+        What still runs at the end of the grace fails as shutting down: a stream by one error event.
+        """
+        grace_secs = self._settings.server.shutdown_grace_period_secs
+        accept_secs = min(ACCEPT_ON_SECS, grace_secs / 2)
+        listener = _started(self._listener)
+        self.draining = listener.closing = True
+        await asyncio.sleep(accept_secs)
+        await listener.stop_accepting()
+        if not await self._idle_within(grace_secs - accept_secs):
+            self._running.expire()
+            await self._idle_within(LAST_WORD_SECS)
+
+    async def _drain_until(self, signals: asyncio.Semaphore) -> None:
+        tasks = Tasks(LogObserver())
+        try:
+            drained = tasks.spawn("drain", self.drain())
+            hurried = tasks.spawn("second signal", _acquired(signals))
+            await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await tasks.aclose()
+
+    async def _idle_within(self, secs: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(secs):
+                await self._running.wait_idle()
+        return not len(self._running)
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        metrics = MetricsObserver(self._settings.metrics.duration_buckets, lambda: self.registry.fleet)
+        observer = Observers(LogObserver(), metrics)
+        encoder = Encoder()
+        stack.push_async_callback(encoder.aclose)
+        factory = WorkerFactory(self._settings.worker_defaults, self._clock, observer)
+        self.registry = Registry(factory, tokenizers=CatalogSource(Catalog(), self._settings.model), random=self._rng)
+        stack.push_async_callback(self.registry.aclose)
+        await self._listen(stack, self._parts(self._attempts(encoder, observer), observer))
+        await self._show(stack, metrics)
+        await self._register()
+
+    def _attempts(self, encoder: Encoder, observer: Observer) -> Attempts:
+        routers = (
+            HttpRouter(lambda: self.registry.fleet, gateway_auth=self._settings.server.api_key is not None),
+            GrpcRouter(lambda: self.registry.fleet, Kit(encoder, time.time)),
+        )
+        policies = PolicyTable(self._settings.policy, self._rng)
+        around = Surroundings(self._clock, observer, self._rng, asyncio.sleep)
+        return Attempts(routers, policies, self._settings.worker_defaults.retry, around)
+
+    def _parts(self, attempts: Attempts, observer: Observer) -> Parts:
+        return Parts(
+            settings=self._settings.server,
+            limits=self._settings.json,
+            registry=self.registry,
+            inference=attempts,
+            running=self._running,
+            draining=lambda: self.draining,
+            clock=self._clock,
+            observer=observer,
+        )
+
+    async def _listen(self, stack: AsyncExitStack, parts: Parts) -> None:
+        server = self._settings.server
+        tls = await asyncio.to_thread(server_tls, server.tls_cert_path, server.tls_key_path)
+        self._listener = Listener(front(parts), faults(parts), self._limits(), self._clock)
+        stack.push_async_callback(self._listener.aclose)
+        await self._listener.start(Bind(host=server.host, port=server.port, tls=tls))
+
+    async def _show(self, stack: AsyncExitStack, metrics: MetricsObserver) -> None:
+        page = metrics_page(metrics.render, self._clock)
+        self._metrics_listener = Listener(page, page_fault(self._clock), self._limits(), self._clock)
+        stack.push_async_callback(self._metrics_listener.aclose)
+        await self._metrics_listener.start(Bind(host=self._settings.metrics.host, port=self._settings.metrics.port))
+
+    async def _register(self) -> None:
+        for position, spec in enumerate(self._settings.workers):
+            try:
+                await self.registry.add(spec, "config")
+            except GatewayError as error:
+                raise ConfigError(f"workers[{position}]: {error.message}") from error
+
+    def _limits(self) -> Limits:
+        server = self._settings.server
+        return Limits(
+            body_bytes=server.max_payload_size,
+            body_idle_secs=server.body_idle_timeout_secs,
+            stall_secs=server.write_stall_timeout_secs,
+            idle_secs=server.keep_alive_timeout_secs,
+        )
+
+
+async def _acquired(signals: asyncio.Semaphore) -> None:
+    await signals.acquire()
+
+
+def _started(listener: Listener | None) -> Listener:
+    if listener is None:
+        raise RuntimeError("the gateway has not been started")
+    return listener

@@ -1,0 +1,1 @@
+"""Who hears what the lower layers tell: the log and the metrics."""

@@ -1,0 +1,162 @@
+"""The structured log: one line per finished request and per change of state, never a prompt, a body or a key."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TextIO
+
+from typing_extensions import override
+
+from smg.core.events import (
+    AttemptEnded,
+    RequestFinished,
+    TaskFailed,
+    WorkerAdded,
+    WorkerLifeChanged,
+    WorkerRemoved,
+)
+from smg.core.words import LifeState
+
+if TYPE_CHECKING:
+    from smg.core.events import Event
+    from smg.server.settings import LogSettings
+
+LOG = logging.getLogger("smg.server")
+FIELDS = "smg_fields"
+SERVER_ERROR = 500
+
+
+class LogObserver:
+    """Writes events to the log ``smg.server``."""
+
+    def notify(self, event: Event) -> None:
+        """Log ``event`` if it is one that is logged; probes are only counted."""
+        match event:
+            case RequestFinished():
+                self._finished(event)
+            case AttemptEnded():
+                LOG.debug("attempt.ended", extra=_attempt(event))
+            case WorkerAdded(worker_id, url, source):
+                LOG.info("worker.added", extra=_fields(worker=worker_id, url=url, source=source))
+            case WorkerRemoved(worker_id, url):
+                LOG.info("worker.removed", extra=_fields(worker=worker_id, url=url))
+            case WorkerLifeChanged():
+                self._moved(event)
+            case TaskFailed(name, error):
+                LOG.error("bug", extra=_fields(task=name, **_described(error)))
+            case _:
+                pass
+
+    def _finished(self, event: RequestFinished) -> None:
+        level = logging.WARNING if event.status >= SERVER_ERROR else logging.INFO
+        if LOG.isEnabledFor(level):
+            LOG.log(level, "request.finished", extra=_finish(event))
+
+    def _moved(self, event: WorkerLifeChanged) -> None:
+        lost = event.new is LifeState.UNHEALTHY
+        LOG.log(
+            logging.WARNING if lost else logging.INFO,
+            "worker.moved",
+            extra=_fields(
+                worker=event.worker_id, url=event.url, old=event.old.value, new=event.new.value, reason=event.reason
+            ),
+        )
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": _utc(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **getattr(record, FIELDS, {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """A line for people: time, level, event, then ``name=value`` pairs."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        pairs = [f"{name}={_shown(value)}" for name, value in getattr(record, FIELDS, {}).items() if value is not None]
+        line = " ".join([_utc(record.created), record.levelname, record.getMessage(), *pairs])
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def set_up_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> None:
+    """Send all logs to ``stream``, as JSON lines unless it is a terminal or the settings say otherwise."""
+    as_json = not stream.isatty() if settings.json is None else settings.json
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("smg").setLevel(settings.level.upper())
+
+
+def _fields(**fields: Any) -> dict[str, Any]:
+    return {FIELDS: fields}
+
+
+def _finish(event: RequestFinished) -> dict[str, Any]:
+    return _fields(
+        request_id=event.request_id,
+        method=event.method,
+        route=event.route,
+        status=event.status,
+        error_code=event.error_code,
+        model=event.model,
+        streaming=event.streaming,
+        worker=event.worker_id,
+        attempts=event.attempts,
+        first_byte_ms=_ms(event.first_byte_secs),
+        duration_ms=_ms(event.duration_secs),
+        prompt_tokens=event.prompt_tokens,
+        completion_tokens=event.completion_tokens,
+    )
+
+
+def _attempt(event: AttemptEnded) -> dict[str, Any]:
+    return _fields(
+        request_id=event.request_id,
+        worker=event.worker_id,
+        mode=event.mode.value if event.mode else None,
+        attempt=event.attempt,
+        outcome=event.outcome.value,
+        error_code=event.error_code,
+        elapsed_ms=_ms(event.elapsed_secs),
+    )
+
+
+def _described(error: BaseException) -> dict[str, str]:
+    """Return kind and place of a bug; its message may quote what a caller sent, so it is left out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return {
+        "error": type(error).__name__,
+        "traceback": " < ".join(f"{frame.name}:{frame.lineno} {frame.filename}" for frame in reversed(frames)),
+    }
+
+
+def _ms(secs: float | None) -> float | None:
+    return None if secs is None else round(secs * 1000, 3)
+
+
+def _utc(created: float) -> str:
+    return datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds")
+
+
+def _shown(value: object) -> str:
+    """Return a value that cannot break the line or pass for another pair."""
+    text = str(value)
+    return text if text.isascii() and text.isprintable() and not set(text) & set(' ="') else json.dumps(text)

@@ -1,0 +1,157 @@
+"""Prometheus metrics, by the names the field's dashboards know.
+
+Label values come from bounded sets: route templates, statuses, error codes and our own enumerations. Models and
+workers are bounded by what is registered; what callers make up never becomes a label.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+from smg.core.events import AttemptEnded, ProbeEnded, RequestFinished, WorkerLifeChanged, WorkerRemoved
+from smg.core.words import LifeState, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from prometheus_client.core import Metric
+
+    from smg.core.events import Event
+    from smg.workers.fleet import Fleet
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER = "other"
+UNKNOWN = "unknown"
+
+
+class MetricsObserver:
+    """Counts events; ``render`` is what Prometheus reads."""
+
+    def __init__(self, buckets: Sequence[float], fleet: Callable[[], Fleet]) -> None:
+        self._registry = CollectorRegistry()
+        self._fleet = fleet
+        registry = self._registry
+        self._requests = Counter("smg_http_requests_total", "Requests answered.", ("method", "path"), registry=registry)
+        self._durations = Histogram(
+            "smg_http_request_duration_seconds",
+            "From a request's head to its answer's last byte.",
+            ("method", "path"),
+            buckets=buckets,
+            registry=registry,
+        )
+        self._responses = Counter(
+            "smg_http_responses_total", "Answers by outcome.", ("path", "status_code", "error_code"), registry=registry
+        )
+        self._routed = Counter(
+            "smg_router_requests_total", "Inference requests.", ("model", "endpoint", "streaming"), registry=registry
+        )
+        self._first_bytes = Histogram(
+            "smg_router_ttft_seconds",
+            "From a request's head to its answer's head.",
+            ("model", "endpoint"),
+            buckets=buckets,
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "smg_router_tokens_total", "Tokens counted.", ("model", "endpoint", "token_type"), registry=registry
+        )
+        self._selected = Counter(
+            "smg_worker_selection_total", "Times a worker was picked.", ("worker", "connection_mode"), registry=registry
+        )
+        self._retries = Counter("smg_worker_retries_total", "Attempts after a request's first.", registry=registry)
+        self._failures = Counter(
+            "smg_worker_errors_total", "Attempts that failed.", ("connection_mode", "error_type"), registry=registry
+        )
+        self._probes = Counter("smg_worker_health_checks_total", "Health probes.", ("result",), registry=registry)
+        self._probe_results = {good: self._probes.labels(_result(good)) for good in (True, False)}
+        self._moves = Counter(
+            "smg_worker_state_changes_total", "Changes of a worker's state.", ("from", "to"), registry=registry
+        )
+        registry.register(FleetCollector(fleet))
+
+    def notify(self, event: Event) -> None:
+        """Count ``event``."""
+        match event:
+            case RequestFinished():
+                self._finished(event)
+            case AttemptEnded():
+                self._attempted(event)
+            case ProbeEnded(_, healthy, _):
+                self._probe_results[healthy].inc()
+            case WorkerLifeChanged(_, _, old, new, _):
+                self._moves.labels(old.value, new.value).inc()
+            case WorkerRemoved(worker_id, _):
+                self._selected.remove_by_labels({"worker": worker_id})
+            case _:
+                pass
+
+    def render(self) -> bytes:
+        """Return all metrics in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+    def _finished(self, event: RequestFinished) -> None:
+        method = event.method if event.method in METHODS else OTHER
+        self._requests.labels(method, event.route).inc()
+        self._durations.labels(method, event.route).observe(event.duration_secs)
+        self._responses.labels(event.route, str(event.status), event.error_code or "").inc()
+        if event.model is not None:
+            self._inferred(event, event.model if self._fleet().known(event.model) else OTHER)
+
+    def _inferred(self, event: RequestFinished, model: str) -> None:
+        self._routed.labels(model, event.route, "true" if event.streaming else "false").inc()
+        if event.first_byte_secs is not None and event.error_code is None:
+            self._first_bytes.labels(model, event.route).observe(event.first_byte_secs)
+        for kind, count in (("input", event.prompt_tokens), ("output", event.completion_tokens)):
+            if count:
+                self._tokens.labels(model, event.route, kind).inc(count)
+
+    def _attempted(self, event: AttemptEnded) -> None:
+        mode = event.mode.value if event.mode else UNKNOWN
+        self._selected.labels(event.worker_id, mode).inc()
+        if event.attempt > 1:
+            self._retries.inc()
+        if event.outcome is Outcome.FAILED:
+            self._failures.labels(mode, event.error_code or "").inc()
+
+
+class FleetCollector(Collector):
+    """Reads the fleet when Prometheus asks, so that gauges need no upkeep and leave with their worker."""
+
+    def __init__(self, fleet: Callable[[], Fleet]) -> None:
+        self._fleet = fleet
+
+    def describe(self) -> Iterable[Metric]:
+        """Name the gauges without reading the fleet."""
+        return self._families()
+
+    @override
+    def collect(self) -> Iterable[Metric]:
+        families = health, active, tokens, pool = self._families()
+        sizes: dict[tuple[str, str], int] = {}
+        for worker in self._fleet().workers.values():
+            health.add_metric([worker.url], worker.life.state is LifeState.READY)
+            active.add_metric([worker.url], worker.in_flight)
+            tokens.add_metric([worker.url], worker.tokens_in_flight)
+            mode = worker.connection_mode
+            kind = (worker.worker_type.value, mode.value if mode else UNKNOWN)
+            sizes[kind] = sizes.get(kind, 0) + 1
+        for labels, size in sizes.items():
+            pool.add_metric(labels, size)
+        return families
+
+    def _families(self) -> tuple[GaugeMetricFamily, ...]:
+        return (
+            GaugeMetricFamily("smg_worker_health", "1 while the worker takes requests.", labels=["worker"]),
+            GaugeMetricFamily("smg_worker_requests_active", "Requests in flight.", labels=["worker"]),
+            GaugeMetricFamily("smg_worker_tokens_active", "Their estimated prompt tokens.", labels=["worker"]),
+            GaugeMetricFamily("smg_worker_pool_size", "Registered workers.", labels=["worker_type", "connection_mode"]),
+        )
+
+
+def _result(healthy: bool) -> str:  # noqa: FBT001  (a dictionary's key)
+    return "success" if healthy else "failure"
