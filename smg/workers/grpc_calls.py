@@ -32,6 +32,19 @@ def decode(worker_id: WorkerId, method: Method, raw: bytes) -> Any:
         raise UpstreamError(worker_id, "the worker's message cannot be read", retry=Retry.IF_IDEMPOTENT) from error
 
 
+def begin(
+    channel: grpc.aio.Channel,
+    method: Method,
+    request: Message,
+    *,
+    metadata: tuple[tuple[str, str], ...],
+    deadline_secs: float,
+) -> grpc.aio.UnaryStreamCall[bytes, bytes]:
+    """Start a call that is answered by a stream; whoever starts it must cancel it on leaving early."""
+    call: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(method.path)
+    return call(request.SerializeToString(), timeout=deadline_secs, metadata=metadata)
+
+
 async def unary(  # noqa: PLR0913 - one per part of a call
     worker_id: WorkerId,
     channel: grpc.aio.Channel,
@@ -43,11 +56,9 @@ async def unary(  # noqa: PLR0913 - one per part of a call
     dialect: Dialect | None = None,
 ) -> Any:
     """Call once and return the answer; raises UpstreamError, or the caller's fault as ``dialect`` reads it."""
-    call: grpc.aio.UnaryUnaryMultiCallable[Message, bytes] = channel.unary_unary(
-        method.path, request_serializer=Message.SerializeToString
-    )
+    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method.path)
     with grpc_errors(worker_id, dialect):
-        raw = await call(request, timeout=deadline_secs, metadata=metadata)
+        raw = await call(request.SerializeToString(), timeout=deadline_secs, metadata=metadata)
     return decode(worker_id, method, raw)
 
 
@@ -61,9 +72,7 @@ async def stream(
 ) -> AsyncGenerator[Any, None]:
     """Yield the messages that answer an empty request; the call is cancelled on leaving early."""
     with grpc_errors(worker_id):
-        call: grpc.aio.UnaryStreamCall[Message, bytes] = channel.unary_stream(
-            method.path, request_serializer=Message.SerializeToString
-        )(method.request(), timeout=deadline_secs, metadata=metadata)
+        call = begin(channel, method, method.request(), metadata=metadata, deadline_secs=deadline_secs)
     try:
         while True:
             with grpc_errors(worker_id):

@@ -7,7 +7,6 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import Message
 from typing_extensions import override
 
 from smg.core.errors import (
@@ -20,7 +19,7 @@ from smg.core.errors import (
 from smg.core.tasks import Tasks
 from smg.core.words import ConnectionMode, Runtime
 from smg.wire.engines.table import DIALECTS, by_service_order
-from smg.workers.grpc_calls import stream, unary
+from smg.workers.grpc_calls import begin, stream, unary
 from smg.workers.grpc_channel import open_channel
 from smg.workers.grpc_errors import UnknownCallError
 from smg.workers.grpc_stream import GenerationStream
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import grpc.aio
+    from google.protobuf.message import Message
 
     from smg.core.generation import Delta, Embedding, Generation, RankLoad
     from smg.wire.engines.dialect import Dialect, Method
@@ -102,9 +102,8 @@ class GrpcWorker(Worker):
         dialect = self.dialect
         channel = self._open(self._data)
         request = dialect.generate_request(generation)
-        call: grpc.aio.UnaryStreamCall[Message, bytes] = channel.unary_stream(
-            dialect.generate.path, request_serializer=Message.SerializeToString
-        )(request, timeout=self.settings.timeouts.request_secs, metadata=self._metadata(generation.request_id))
+        metadata, secs = self._metadata(generation.request_id), self.settings.timeouts.request_secs
+        call = begin(channel, dialect.generate, request, metadata=metadata, deadline_secs=secs)
         answer = GenerationStream(self.id, dialect, generation, call)
         try:
             await answer.open()

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def http_errors(worker_id: WorkerId) -> Iterator[None]:
-    """Raise an ``UpstreamError`` for any failure of an HTTP exchange in the block."""
+    """Raise an ``UpstreamError`` for any failure of an HTTP exchange in the block, which calls aiohttp only."""
     try:
         yield
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+    except (aiohttp.ClientError, OSError, TimeoutError, RuntimeError) as error:
         raise http_error(worker_id, error) from error
 
 
@@ -45,6 +45,8 @@ def http_error(worker_id: WorkerId, error: BaseException) -> UpstreamError:  # n
             return UpstreamTimeoutError(worker_id, "the worker did not answer in time", retry=Retry.IF_IDEMPOTENT)
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | OSError():
             return UpstreamError(worker_id, "the worker closed the connection", retry=Retry.IF_IDEMPOTENT)
+        case RuntimeError():  # aiohttp's word for a session or connection that was closed under a call
+            return UpstreamError(worker_id, "the worker was removed", retry=Retry.IF_IDEMPOTENT)
         case aiohttp.ClientPayloadError():
             return UpstreamError(worker_id, "the worker broke off its answer", retry=Retry.IF_IDEMPOTENT)
         case _:

@@ -1,0 +1,256 @@
+"""GrpcWorker: one generation is one call, and the engine learns of every early end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+
+from smg.core.errors import (
+    ContextLengthError,
+    GatewayError,
+    InvalidRequestError,
+    Retry,
+    UpstreamConnectError,
+    UpstreamError,
+    UpstreamTimeoutError,
+)
+from smg.core.words import Runtime
+from smg.workers.settings import TimeoutSettings
+from tests.workers.engines import grpc_engine, silent_server
+from tests.workers.support import generation, grpc_worker, with_defaults
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from smg.workers.grpc_worker import GrpcWorker
+    from tests.workers.engines import GrpcEngine
+
+LEFT_SECS = 0.25
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[tuple[GrpcEngine, str]]:
+    async with grpc_engine() as served:
+        yield served
+
+
+@pytest.fixture
+async def worker(engine: tuple[GrpcEngine, str]) -> AsyncIterator[GrpcWorker]:
+    worker = grpc_worker(engine[1], runtime="mlx", api_key="secret")
+    await worker.start()
+    yield worker
+    await worker.aclose()
+
+
+async def test_a_generation_yields_new_tokens_and_the_end(worker: GrpcWorker, engine: tuple[GrpcEngine, str]) -> None:
+    """Totals of the protocol become deltas; the end is natural and nobody is told to stop."""
+    async with worker.generate(generation()) as deltas:
+        got = [delta async for delta in deltas]
+    await worker.aclose()
+
+    assert [token for delta in got for token in delta.token_ids] == [10, 11]
+    assert [delta.finish.reason for delta in got if delta.finish] == ["stop"]
+    assert engine[0].aborted == []
+    assert list(engine[0].requests[0].tokenized.input_ids) == [1, 2, 3]
+
+
+async def test_key_and_request_id_travel_as_metadata(worker: GrpcWorker, engine: tuple[GrpcEngine, str]) -> None:
+    """The engine sees the worker's key once, and the request's id."""
+    async with worker.generate(generation("r7")) as deltas:
+        _ = [delta async for delta in deltas]
+
+    assert engine[0].metadata[0]["authorization"] == "Bearer secret"
+    assert engine[0].metadata[0]["x-request-id"] == "r7"
+
+
+async def test_leaving_after_the_last_finish_sends_no_abort(worker: GrpcWorker, engine: tuple[GrpcEngine, str]) -> None:
+    """Whoever stops reading when every answer has finished has nothing to stop."""
+    async with worker.generate(generation()) as deltas:
+        async for delta in deltas:
+            if delta.finish is not None:
+                break
+    await worker.aclose()
+
+    assert engine[0].aborted == []
+
+
+@pytest.mark.parametrize("hold", ["first", "middle"])
+async def test_a_cancelled_caller_cancels_the_call_and_aborts_once(
+    worker: GrpcWorker, engine: tuple[GrpcEngine, str], hold: str
+) -> None:
+    """Before the first message and in mid stream, the engine knows within 250 ms."""
+    engine[0].hold = hold
+
+    async def call() -> None:
+        async with worker.generate(generation("r9")) as deltas:
+            async for _ in deltas:
+                pass
+
+    task = asyncio.get_running_loop().create_task(call())
+    await asyncio.wait_for(engine[0].arrived.wait(), 5)
+    task.cancel()
+    async with asyncio.timeout(LEFT_SECS):
+        await engine[0].cancelled.wait()
+        await engine[0].aborts.wait()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert engine[0].aborted == ["r9"]
+
+
+async def test_breaking_out_of_a_stream_aborts(worker: GrpcWorker, engine: tuple[GrpcEngine, str]) -> None:
+    """A stop string matched by the gateway ends the engine's work as well."""
+    engine[0].hold = "middle"
+    async with worker.generate(generation("r2")) as deltas:
+        async for _ in deltas:
+            break
+    async with asyncio.timeout(LEFT_SECS):
+        await engine[0].cancelled.wait()
+        await engine[0].aborts.wait()
+
+    assert engine[0].aborted == ["r2"]
+
+
+async def test_an_abort_under_way_is_sent_before_the_worker_closes(
+    worker: GrpcWorker, engine: tuple[GrpcEngine, str]
+) -> None:
+    """Closing right after a caller left still tells the engine."""
+    engine[0].hold = "middle"
+    async with worker.generate(generation("r3")) as deltas:
+        async for _ in deltas:
+            break
+    await worker.aclose()
+
+    assert engine[0].aborted == ["r3"]
+
+
+async def test_a_late_first_message_is_a_timeout_and_aborts(engine: tuple[GrpcEngine, str]) -> None:
+    """The engine does not know our deadline; it is told."""
+    engine[0].hold = "first"
+    limits = with_defaults(timeouts=TimeoutSettings(request_secs=0.1))
+    worker = grpc_worker(engine[1], runtime="mlx", defaults=limits)
+    await worker.start()
+    with pytest.raises(UpstreamTimeoutError):
+        async with worker.generate(generation()):
+            pass
+    await worker.aclose()
+
+    assert engine[0].aborted == ["r1"]
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "error"),
+    [
+        (grpc.StatusCode.INVALID_ARGUMENT, "bad", InvalidRequestError),
+        (grpc.StatusCode.INTERNAL, "prompt is too long", ContextLengthError),
+        (grpc.StatusCode.UNAVAILABLE, "", UpstreamConnectError),
+        (grpc.StatusCode.CANCELLED, "", UpstreamError),
+    ],
+)
+async def test_a_failed_call_becomes_our_error_and_needs_no_abort(
+    worker: GrpcWorker, engine: tuple[GrpcEngine, str], code: grpc.StatusCode, details: str, error: type[GatewayError]
+) -> None:
+    """The engine's own end is an end; its text does not reach the message."""
+    engine[0].fail, engine[0].details = code, details
+    with pytest.raises(error) as caught:
+        async with worker.generate(generation()):
+            pass
+    await worker.aclose()
+
+    assert engine[0].aborted == []
+    assert not details or details not in caught.value.message
+
+
+async def test_an_engine_that_is_not_there_fails_fast(unused_port: int) -> None:
+    """Refused connections are told at once, not at the request's deadline."""
+    worker = grpc_worker(f"grpc://127.0.0.1:{unused_port}", runtime="mlx")
+    await worker.start()
+    async with asyncio.timeout(2):
+        with pytest.raises(UpstreamConnectError) as caught:
+            async with worker.generate(generation()):
+                pass
+    await worker.aclose()
+
+    assert caught.value.retry is Retry.IF_IDEMPOTENT
+    assert "127.0.0.1" not in caught.value.message
+
+
+async def test_a_silent_address_fails_at_the_connect_timeout() -> None:
+    """A first connection that is never completed is bounded by the connect timeout."""
+    limits = with_defaults(timeouts=TimeoutSettings(connect_secs=0.5, request_secs=20))
+    async with silent_server() as (_, target):
+        worker = grpc_worker(f"grpc://{target}", runtime="mlx", defaults=limits)
+        await worker.start()
+        async with asyncio.timeout(5):
+            with pytest.raises(UpstreamConnectError):
+                async with worker.generate(generation()):
+                    pass
+        await worker.aclose()
+
+
+async def test_two_workers_at_one_address_have_two_connections(engine: tuple[GrpcEngine, str]) -> None:
+    """Ranks behind one address share nothing; health has its own connection besides."""
+    workers = [grpc_worker(f"{engine[1]}@{rank}", runtime="mlx") for rank in (0, 1)]
+    for worker in workers:
+        await worker.start()
+        async with worker.generate(generation()) as deltas:
+            _ = [delta async for delta in deltas]
+    data_peers = set(engine[0].peers)
+    for worker in workers:
+        assert await worker.probe()
+        await worker.aclose()
+
+    assert len(data_peers) == 2
+    assert len(engine[0].peers) == 4
+
+
+async def test_closing_a_worker_ends_its_calls_as_an_upstream_error(
+    worker: GrpcWorker, engine: tuple[GrpcEngine, str]
+) -> None:
+    """A channel that closes cancels its calls; nobody's task was cancelled, so it is a failure."""
+    engine[0].hold = "middle"
+    async with asyncio.timeout(5):
+        with pytest.raises(UpstreamError):
+            await _close_in_mid_stream(worker)
+
+
+async def _close_in_mid_stream(worker: GrpcWorker) -> None:
+    async with worker.generate(generation()) as deltas:
+        async for _ in deltas:
+            await worker.aclose()
+
+
+async def test_the_protocol_is_detected_by_its_health_call(engine: tuple[GrpcEngine, str]) -> None:
+    """An engine of unknown runtime is asked in every protocol's words."""
+    worker = grpc_worker(engine[1])
+    await worker.start()
+    with pytest.raises(UpstreamConnectError):
+        _ = worker.dialect
+    assert await worker.probe()
+    await worker.discover()
+    await worker.aclose()
+
+    assert worker.runtime is Runtime.MLX
+    assert [(card.id, card.context_length) for card in worker.models] == [("m", 128)]
+
+
+async def test_the_tokenizer_bundle_comes_whole(worker: GrpcWorker) -> None:
+    """Parts are joined, the digest is the engine's."""
+    assert await worker.tokenizer_bundle() == (b"abc", "feed")
+
+
+async def test_what_an_engine_does_not_offer_is_said(worker: GrpcWorker) -> None:
+    """MLX tells no loads; that is a failure with words, not a crash."""
+    with pytest.raises(UpstreamError, match="does not offer"):
+        await worker.loads()
+
+
+async def test_an_unwell_engine_is_a_bad_probe(worker: GrpcWorker, engine: tuple[GrpcEngine, str]) -> None:
+    """A health call that answers false is as bad as none."""
+    engine[0].healthy = False
+
+    assert not await worker.probe()
+    assert worker.probe_error
