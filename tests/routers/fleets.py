@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
     from smg.workers.worker import Worker
 
-    Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Fleetful:
     """A fleet of HTTP workers, the attempt loop over it, and what was observed."""
 
-    def __init__(self, workers: list[Worker], retry: RetrySettings | None = None, policy: str = "passthrough") -> None:
+    def __init__(self, workers: list[Worker], retry: RetrySettings | None = None) -> None:
         self.workers = workers
         self.observer = Recorder()
         self.waits: list[float] = []
         around = Surroundings(MonotonicClock(), self.observer, Random(1), self._sleep)
         router = HttpRouter(self.fleet, gateway_auth=False)
-        self.attempts = Attempts([router], PolicyTable(policy, Random(1)), retry or RetrySettings(), around)
+        self.attempts = Attempts([router], PolicyTable("passthrough", Random(1)), retry or RetrySettings(), around)
 
     def fleet(self):
         """Return the fleet as it is now."""
@@ -49,11 +49,11 @@ class Fleetful:
 
 
 @asynccontextmanager
-async def fleet_of(*handles: Handle, **options: object) -> AsyncIterator[Fleetful]:
+async def fleet_of(*handles: Handle, retry: RetrySettings | None = None) -> AsyncIterator[Fleetful]:
     """Start one backend per handler and a ready worker ``w0``, ``w1`` … in front of each."""
     async with AsyncExitStack() as stack:
         workers = [await _worker(stack, f"w{n}", handle) for n, handle in enumerate(handles)]
-        yield Fleetful(workers, **options)
+        yield Fleetful(workers, retry)
 
 
 async def _worker(stack: AsyncExitStack, name: str, handle: Handle) -> Worker:
