@@ -26,6 +26,7 @@ T = TypeVar("T")
 INLINE_CHARS = 512
 INLINE_RENDER_CHARS = 8192
 INLINE_RENDER_CPU_SECS = 0.01
+RENDER_CPU_SECS = 2.0
 WAITING_AT_MOST = 4096
 
 
@@ -66,7 +67,7 @@ class Encoder:
         return await self._in_thread(lambda: tokenizer.encode(text, add_special_tokens=special))
 
     async def render(self, template: ChatTemplate, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
-        """Return the conversation as text; ``options`` are those of ``ChatTemplate.render``.
+        """Return the conversation as text; ``options`` are those of ``ChatTemplate.render`` but time.
 
         A short conversation is rendered at once, within a hundredth of a second; a template that needs longer,
         as any long conversation, goes to a thread.
@@ -78,7 +79,7 @@ class Encoder:
         if _content_chars(messages) < INLINE_RENDER_CHARS:
             with contextlib.suppress(TemplateBudgetError):
                 return template.render(messages, **options, cpu_secs=INLINE_RENDER_CPU_SECS)
-        return await self._in_thread(lambda: template.render(messages, **options))
+        return await self._in_thread(lambda: template.render(messages, **options, cpu_secs=RENDER_CPU_SECS))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         if self._waiting >= WAITING_AT_MOST:

@@ -2,8 +2,8 @@
 
 Theory: a template comes with a model and is somebody else's program. jinja2's sandbox keeps it away from Python's
 insides and limits ``range``; on top of it every turn of a loop and every call of a macro looks at a budget of
-processor time, and every way to make texts grow step by step (``+``, ``*``, ``~``, captured blocks, the output
-itself) looks at a limit of characters. Both hooks are put into the syntax tree before it is compiled.
+processor time, and every way to make values grow step by step (``+``, ``*``, ``**``, ``~``, captured blocks, the
+output itself) looks at a limit of their size. The hooks are put into the syntax tree before it is compiled.
 
 Known ugliness: one single call can still be dear, such as formatting with a huge width (``"%999999999d" % 1``,
 ``center``, ``replace``). Such a template costs memory or time once per rendering, in a thread of the pool.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from jinja2.runtime import Context
 
 CHARS_AT_MOST = 16 * 1024 * 1024
-EXPONENT_AT_MOST = 64
+BITS_AT_MOST = 4096
 
 
 class BudgetError(jinja2.TemplateRuntimeError):
@@ -135,8 +135,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if operator == "+":
             return _sized(left + right)
         if operator == "**":
-            _check(abs(right) <= EXPONENT_AT_MOST)
+            _check(_bits(left) * abs(right) <= BITS_AT_MOST)
         else:
+            _check(_bits(left) + _bits(right) <= BITS_AT_MOST)
             _check(_length(left) * _times(right) <= CHARS_AT_MOST)
             _check(_length(right) * _times(left) <= CHARS_AT_MOST)
         return super().call_binop(context, operator, left, right)
@@ -153,6 +154,10 @@ def _length(value: object) -> int:
 
 def _times(value: object) -> int:
     return value if isinstance(value, int) else 0
+
+
+def _bits(value: object) -> int:
+    return value.bit_length() if isinstance(value, int) else 0
 
 
 def _check(allowed: bool) -> None:  # noqa: FBT001  # reads as an assertion

@@ -13,7 +13,6 @@ from smg.text.sandbox import BudgetError, Sandbox
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-RENDER_CPU_SECS = 2.0
 # stands at the end of the message to be continued while rendering; what follows it is cut off
 CONTINUE_MARK = "<<smg:continue-here>>"
 # put after the mark, so that a template that trims messages shows itself by its absence
@@ -54,7 +53,7 @@ class ChatTemplate:
         add_generation_prompt: bool = True,
         continue_final_message: bool = False,
         kwargs: Mapping[str, Any] | None = None,
-        cpu_secs: float = RENDER_CPU_SECS,
+        cpu_secs: float = 2.0,
     ) -> str:
         """Return the conversation as text; special tokens are spelt out in it.
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -74,30 +75,36 @@ def byte_fallback() -> Tokenizer:
 
 def metaspace() -> Tokenizer:
     """A T5-like unigram whose decoder is ``Metaspace``."""
-    made = Tokenizer(models.Unigram())
+    # not learnt, since that trainer's scores differ from run to run
+    words, letters = _words_and_letters(" ".join(CORPUS))
+    names = ["<unk>", "</s>", "▁", *letters, *(f"▁{word}" for word in words)]
+    made = Tokenizer(models.Unigram([(name, -1.0 / len(name)) for name in dict.fromkeys(names)], unk_id=0))
+    made.add_special_tokens(names[:2])
     made.pre_tokenizer = pre_tokenizers.Metaspace()
     made.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=150, special_tokens=["<unk>", "</s>"], unk_token="<unk>", show_progress=False
-    )
-    made.train_from_iterator(CORPUS, trainer)
     return made
 
 
 def word_piece() -> Tokenizer:
     """A BERT-like tokenizer: lower case, continuations begin with ``##``, texts stand in ``[CLS]`` and ``[SEP]``."""
-    made = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    # not learnt, since that trainer's order differs from run to run
+    words, letters = _words_and_letters(" ".join(CORPUS).lower())
+    names = ["[UNK]", "[CLS]", "[SEP]", *words, *letters, *(f"##{letter}" for letter in letters)]
+    vocab = {name: index for index, name in enumerate(dict.fromkeys(names))}
+    made = Tokenizer(models.WordPiece(vocab=vocab, unk_token="[UNK]"))
+    made.add_special_tokens(names[:3])
     made.normalizer = normalizers.BertNormalizer(lowercase=True)
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     made.decoder = decoders.WordPiece()
-    specials = ["[UNK]", "[CLS]", "[SEP]"]
-    made.train_from_iterator(
-        CORPUS, trainers.WordPieceTrainer(vocab_size=250, special_tokens=specials, show_progress=False)
-    )
     made.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
     )
     return made
+
+
+def _words_and_letters(text: str) -> tuple[list[str], list[str]]:
+    words = re.findall(r"\w+|\S", text)
+    return words, sorted({letter for word in words for letter in word})
 
 
 def make_model_dir(

@@ -1,0 +1,59 @@
+"""The memory of encoded texts."""
+
+from __future__ import annotations
+
+from smg.text.encoding_cache import ENTRY_BYTES, EncodingCache, Key
+
+
+def key(text: str, *, fingerprint: str = "f", special: bool = False) -> Key:
+    return (fingerprint, special, text)
+
+
+def test_ids_come_back_in_a_list_of_the_callers_own() -> None:
+    """What a caller does to the list does not reach the memory."""
+    cache = EncodingCache(10_000)
+    cache.keep(key("a"), [1, 2])
+    found = cache.find(key("a"))
+    assert found == [1, 2]
+    found.append(3)
+
+    assert cache.find(key("a")) == [1, 2]
+
+
+def test_tokenizer_and_special_tokens_are_part_of_the_key() -> None:
+    """The same text has other ids under another tokenizer or with special tokens."""
+    cache = EncodingCache(10_000)
+    cache.keep(key("a"), [1])
+
+    assert cache.find(key("a", fingerprint="g")) is None
+    assert cache.find(key("a", special=True)) is None
+
+
+def test_least_recently_used_is_forgotten_first() -> None:
+    """The bytes in use never exceed the limit."""
+    cache = EncodingCache(2 * (ENTRY_BYTES + 8))
+    cache.keep(key("a"), [1])
+    cache.keep(key("b"), [2])
+    assert cache.find(key("a")) == [1]
+    cache.keep(key("c"), [3])
+
+    assert cache.find(key("b")) is None
+    assert [cache.find(key(text)) for text in "ac"] == [[1], [3]]
+    assert cache.used_bytes == 2 * (ENTRY_BYTES + 8)
+
+
+def test_keeping_twice_counts_once() -> None:
+    """Two requests may encode the same text at the same time."""
+    cache = EncodingCache(10_000)
+    cache.keep(key("a"), [1])
+    cache.keep(key("a"), [1])
+
+    assert (len(cache), cache.used_bytes) == (1, ENTRY_BYTES + 8)
+
+
+def test_no_memory_keeps_nothing() -> None:
+    """A limit of 0 switches it off, and an entry above the limit drives nothing out."""
+    cache = EncodingCache(0)
+    cache.keep(key("a"), [1])
+
+    assert (len(cache), cache.used_bytes) == (0, 0)
