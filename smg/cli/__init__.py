@@ -1,0 +1,1 @@
+"""The ``smg`` command: one file per subcommand, heavy imports only where they are needed."""
