@@ -34,7 +34,7 @@ def check_message(message: dict[str, Any], path: str) -> None:
     role, content = message.get("role"), message.get("content")
     if role is None:
         raise bad(f"{path}.role", "is required")
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         raise bad(f"{path}.role", f"must be one of {', '.join(sorted(ROLES))}")
     if message.get("audio") is not None:
         raise unsupported(f"{path}.audio")

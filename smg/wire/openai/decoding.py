@@ -8,9 +8,8 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
-from smg.core.errors import InvalidJsonError, InvalidRequestError, UnsupportedFieldError
+from smg.core.errors import InvalidRequestError, UnsupportedFieldError
 from smg.wire.fields import read_fields
-from smg.wire.guard import NOT_ONE_OBJECT
 
 HARMLESS = frozenset({b"null", b"false", b"[]", b"{}", b'""'})
 """Values that ask for nothing, so that a field we cannot serve may carry them."""
@@ -49,8 +48,6 @@ def decode_body(kind: type[B], body: bytes) -> B:
         decoded: B = decoder_of(kind).decode(body)
     except msgspec.ValidationError as error:
         raise invalid(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise InvalidJsonError(NOT_ONE_OBJECT) from None
     decoded.check()
     return decoded
 
@@ -83,4 +80,4 @@ def invalid(text: str) -> InvalidRequestError:
     if missing:
         return InvalidRequestError(f"{param} is required", param=param)
     fault = f"must be {types[1]}, not {types[2]}" if types else "has a value that cannot be used"
-    return InvalidRequestError(f"{param or 'the body'} {fault}", param=param or None)
+    return InvalidRequestError(f"{param} {fault}", param=param)
