@@ -27,7 +27,7 @@ class Range:
         return (self.low < value if self.above else self.low <= value) and value <= self.high
 
     def __str__(self) -> str:
-        return f"above {self.low:g} and at most {self.high}" if self.above else f"{self.low:g} to {self.high}"
+        return f"above {self.low} and at most {self.high}" if self.above else f"{self.low} to {self.high}"
 
 
 def check_ranges(body: object, ranges: Mapping[str, Range], prefix: str = "") -> None:
