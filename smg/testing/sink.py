@@ -34,8 +34,8 @@ class CollectingSink:
 
     @property
     def paused(self) -> bool:
-        """Whether ``pause`` was called and ``resume`` not yet."""
-        return not self._taking.is_set()
+        """Whether the caller does not read: since ``pause``, or because it has gone."""
+        return self._gone or not self._taking.is_set()
 
     @property
     def body(self) -> bytes:

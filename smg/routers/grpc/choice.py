@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smg.core.generation import Finish
+from smg.routers.grpc.spelling import Speller
 from smg.text.detokenize import Detokenizer
 from smg.text.stops import StopMatcher
 from smg.wire.openai.answer_style import ChoicePiece
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from smg.core.generation import Delta, Sampling, TokenLogprob
+    from smg.core.generation import Delta, Sampling
     from smg.text.tokenizer import Tokenizer
-    from smg.wire.openai.answer_style import PieceLogprob
 
 
 class Choice:
@@ -30,13 +30,13 @@ class Choice:
         done: The answer has ended; nothing more is taken.
     """
 
-    def __init__(
-        self, index: int, tokenizer: Tokenizer, sampling: Sampling, spell: Callable[[TokenLogprob], PieceLogprob]
-    ) -> None:
+    def __init__(self, index: int, tokenizer: Tokenizer, sampling: Sampling, *, prompt_from: int = 0) -> None:
+        """Begin an answer; log-probabilities of the prompt are told from token ``prompt_from`` on."""
         self.completion_tokens = 0
         self.done = False
         self.index = index
-        self._spell = spell
+        self._spell = Speller(tokenizer).spell
+        self._prompt_from = prompt_from
         self._detokenizer = Detokenizer(tokenizer, skip_special_tokens=sampling.skip_special_tokens)
         self._stops = StopMatcher(sampling.stop, keep=sampling.no_stop_trim) if sampling.stop else None
         self._ends = frozenset() if sampling.no_stop_trim else frozenset(sampling.stop_token_ids)
@@ -62,7 +62,7 @@ class Choice:
         if delta.logprobs:
             waiting.logprobs += map(self._spell, delta.logprobs[:used])
         if delta.prompt_logprobs:
-            waiting.prompt_logprobs += map(self._spell, delta.prompt_logprobs)
+            waiting.prompt_logprobs += map(self._spell, delta.prompt_logprobs[self._prompt_from :])
 
     def _release(self, text: str, finish: Finish | None) -> ChoicePiece:
         piece, self._waiting = self._waiting, ChoicePiece(index=self.index, text="")

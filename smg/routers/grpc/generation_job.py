@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from abc import abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -16,8 +16,8 @@ from smg.routers.grpc.outputs import Streamed, Whole
 from smg.routers.grpc.prompts import answer_tokens
 from smg.routers.grpc.run import Run, perform
 from smg.routers.grpc.sampling import settled
-from smg.routers.grpc.spelling import Speller
 from smg.routers.grpc.tally import Tally
+from smg.wire.openai.chunks import UsageWishes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,30 +29,52 @@ if TYPE_CHECKING:
     from smg.text.tokenizer import Tokenizer
     from smg.wire.engines.dialect import Dialect
     from smg.wire.openai.answer_style import AnswerStyle
+    from smg.wire.openai.stream_options import StreamOptions
     from smg.workers.grpc_worker import GrpcWorker
 
 
-class GenerationJob(Job):
-    """A request for sampled text.
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked of the engine for one prompt, as the caller said it.
 
     Attributes:
         default_tokens: Tokens of an answer where the caller is silent; None for all the context leaves.
         logprobs: As in ``Generation``.
         prompt_logprobs: As in ``Generation``.
+        prompt_from: The first token of the prompt whose log-probability is told.
     """
 
-    default_tokens: int | None = None
-    logprobs: int | None = None
-    prompt_logprobs: int | None = None
+    sampling: Sampling
+    default_tokens: int | None
+    logprobs: int | None
+    prompt_logprobs: int | None
+    prompt_from: int = 0
 
-    def __init__(self, request: InferenceRequest, kit: Kit, sampling: Sampling) -> None:
+    def generation(self, name: str, prompt: Prompt | None, sampling: Sampling, *, stream: bool) -> Generation:
+        """Return the call named ``name``; without a prompt it only shows what would be asked."""
+        return Generation(
+            request_id=name,
+            prompt_ids=prompt.ids if prompt is not None else [],
+            prompt_text=prompt.text if prompt is not None else "",
+            sampling=sampling,
+            stream=stream,
+            logprobs=self.logprobs,
+            prompt_logprobs=self.prompt_logprobs,
+        )
+
+
+class GenerationJob(Job):
+    """A request for sampled text: one ask per prompt, all with the same number of answers."""
+
+    def __init__(self, request: InferenceRequest, kit: Kit, asks: Sequence[Ask]) -> None:
         super().__init__(request, kit)
-        self._sampling = sampling
+        self._asks = asks
         self._encoded: dict[str, list[Prompt]] = {}
 
     @override
     def refuse(self, dialect: Dialect) -> None:
-        dialect.refuse(self._ask("", [], "", self._sampling))
+        for ask in self._asks:
+            dialect.refuse(ask.generation("", None, ask.sampling, stream=self._request.stream))
 
     @override
     async def answer(self, worker: GrpcWorker, sink: Sink) -> None:
@@ -82,46 +104,38 @@ class GenerationJob(Job):
 
     def _runs(self, worker: GrpcWorker, prompts: Sequence[Prompt], tally: Tally) -> Iterator[Run]:
         """Yield the calls: one per prompt, or one per answer where the engine gives only one at a time."""
-        call = secrets.token_hex(8)  # callers may repeat their request ids; the engine's must not repeat
-        count = self._sampling.n
-        limit = worker.dialect.max_n
-        each = count if limit is None else min(count, limit)
-        for number, prompt in enumerate(prompts):
-            sampling = self._settled(worker, prompt)
-            for first in range(0, count, each):
-                name = f"{self._request.id}-{call}-{number}-{first}"
-                part = _part(sampling, first, min(each, count - first))
-                generation = self._ask(name, prompt.ids, prompt.text, part)
+        call = f"{self._request.id}-{secrets.token_hex(8)}"  # a caller's request ids may repeat, the engine's must not
+        for number, (ask, prompt) in enumerate(zip(self._asks, prompts, strict=True)):
+            whole = _settled(ask, prompt, worker, self._request.model)
+            stream = self._request.stream or (bool(whole.stop) and not worker.dialect.engine_stops)
+            for first, sampling in _parts(whole, worker.dialect.max_n):
+                generation = ask.generation(f"{call}-{number}-{first}", prompt, sampling, stream=stream)
                 generation.rank = worker.rank
-                generation.stream = self._streams(worker.dialect)
-                yield Run(generation, number, self._choices(worker, part, number * count + first), tally)
-
-    def _settled(self, worker: GrpcWorker, prompt: Prompt) -> Sampling:
-        context = context_length(worker, self._request.model)
-        tokens = answer_tokens(prompt, context, self._sampling.max_tokens, self.default_tokens)
-        return settled(self._sampling, tokens, worker.tokenizer, worker.facts)
-
-    def _choices(self, worker: GrpcWorker, sampling: Sampling, first: int) -> list[Choice]:
-        speller = Speller(worker.tokenizer)
-        return [Choice(first + index, worker.tokenizer, sampling, speller.spell) for index in range(sampling.n)]
-
-    def _streams(self, dialect: Dialect) -> bool:
-        """Whether the engine shall send tokens as they come, be it only to watch for stop strings."""
-        return self._request.stream or (bool(self._sampling.stop) and not dialect.engine_stops)
-
-    def _ask(self, name: str, prompt_ids: list[int], prompt_text: str, sampling: Sampling) -> Generation:
-        return Generation(
-            request_id=name,
-            prompt_ids=prompt_ids,
-            prompt_text=prompt_text,
-            sampling=sampling,
-            stream=self._request.stream,
-            logprobs=self.logprobs,
-            prompt_logprobs=self.prompt_logprobs,
-        )
+                choices = _choices(worker.tokenizer, sampling, number * whole.n + first, ask.prompt_from)
+                yield Run(generation, number, choices, tally)
 
 
-def _part(sampling: Sampling, first: int, count: int) -> Sampling:
-    """Return the sampling of some of the answers; copies of one seed would all be the same answer."""
-    seed = None if sampling.seed is None else sampling.seed + first
-    return replace(sampling, n=count, seed=seed)
+def _settled(ask: Ask, prompt: Prompt, worker: GrpcWorker, model: str) -> Sampling:
+    context = context_length(worker, model)
+    tokens = answer_tokens(prompt, context, ask.sampling.max_tokens, ask.default_tokens)
+    return settled(ask.sampling, tokens, worker.tokenizer, worker.facts)
+
+
+def _parts(sampling: Sampling, limit: int | None) -> Iterator[tuple[int, Sampling]]:
+    """Split ``n`` answers into calls of at most ``limit``; copies of one seed would all be the same answer."""
+    each = sampling.n if limit is None else min(sampling.n, limit)
+    for first in range(0, sampling.n, each):
+        seed = None if sampling.seed is None else sampling.seed + first
+        yield first, replace(sampling, n=min(each, sampling.n - first), seed=seed)
+
+
+def _choices(tokenizer: Tokenizer, sampling: Sampling, first: int, prompt_from: int) -> list[Choice]:
+    indices = range(first, first + sampling.n)
+    return [Choice(index, tokenizer, sampling, prompt_from=prompt_from) for index in indices]
+
+
+def usage_wishes(options: StreamOptions | None) -> UsageWishes:
+    """Return where the caller wants a stream's usage."""
+    if options is None or not options.include_usage:
+        return UsageWishes()
+    return UsageWishes(at_end=True, in_chunks=bool(options.continuous_usage_stats))

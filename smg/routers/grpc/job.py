@@ -6,9 +6,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from smg.core.clock import Clock
+    from smg.core.errors import GatewayError
     from smg.core.request import InferenceRequest, Sink
     from smg.text.encoder import Encoder
     from smg.wire.engines.dialect import Dialect
@@ -21,10 +25,12 @@ class Kit:
 
     Attributes:
         encoder: Renders and tokenizes off the event loop.
+        clock: For how long an answer took.
         wall: Seconds since 1970, for the answer's ``created``.
     """
 
     encoder: Encoder
+    clock: Clock
     wall: Callable[[], float]
 
 
@@ -51,6 +57,21 @@ class Job(ABC):
             DownstreamError: The prompt is at fault, or the engine refused the request.
             UpstreamError: The worker failed.
         """
+
+
+class UnservableJob(Job):
+    """What no gRPC engine can do; only workers of another mode are left to do it."""
+
+    def __init__(self, error: GatewayError) -> None:
+        self._error = error
+
+    @override
+    def refuse(self, dialect: Dialect) -> None:
+        raise self._error
+
+    @override
+    async def answer(self, worker: GrpcWorker, sink: Sink) -> None:
+        raise self._error
 
 
 def context_length(worker: GrpcWorker, model: str) -> int | None:

@@ -12,8 +12,9 @@ from smg.core.request import ReplyHead, reply
 from smg.wire.openai.answer_style import ChoicePiece
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from smg.core.request import Sink
-    from smg.routers.grpc.run import Run
     from smg.wire.openai.answer_style import AnswerStyle, Usage
 
 EVENT_STREAM = ReplyHead(
@@ -30,8 +31,8 @@ class Output(ABC):
         self._usage = usage
 
     @abstractmethod
-    def begin(self, run: Run) -> None:
-        """Take note that the engine has begun to answer ``run``."""
+    def begin(self, indices: Sequence[int]) -> None:
+        """Take note that the engine has begun to give these answers."""
 
     @abstractmethod
     def show(self, piece: ChoicePiece) -> None:
@@ -54,10 +55,10 @@ class Streamed(Output):
         self._draining = asyncio.Lock()
 
     @override
-    def begin(self, run: Run) -> None:
+    def begin(self, indices: Sequence[int]) -> None:
         if not self._sink.started:
             self._sink.start(EVENT_STREAM)
-        self._write(b"".join(self._style.first(choice.index) for choice in run.choices))
+        self._write(b"".join(self._style.first(index) for index in indices))
 
     @override
     def show(self, piece: ChoicePiece) -> None:
@@ -89,8 +90,8 @@ class Whole(Output):
         self._answers: dict[int, Gathered] = {}
 
     @override
-    def begin(self, run: Run) -> None:
-        self._answers |= {choice.index: Gathered(choice.index) for choice in run.choices}
+    def begin(self, indices: Sequence[int]) -> None:
+        self._answers |= {index: Gathered(index) for index in indices}
 
     @override
     def show(self, piece: ChoicePiece) -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from smg.core.errors import ContextLengthError, InvalidRequestError
 
 if TYPE_CHECKING:
-    from smg.text.encoder import Encoder
-    from smg.text.tokenizer import Tokenizer
+    from collections.abc import Sequence
 
 Source: TypeAlias = str | list[int]
 """A prompt as the caller may send it: text, or the ids of its tokens."""
@@ -52,7 +51,7 @@ def _several(value: object, param: str) -> list[Source]:
         raise InvalidRequestError(f"{param} must be a string, token ids, or a list of either", param=param)
     if _is_ids(value):
         return [value] if value else []
-    return [_one(item, f"{param}[{place}]") for place, item in enumerate(value)]
+    return [_one(item, f"{param}.{place}") for place, item in enumerate(value)]
 
 
 def _one(item: object, param: str) -> Source:
@@ -65,22 +64,10 @@ def _is_ids(value: list[object]) -> bool:
     return all(type(item) is int for item in value)
 
 
-async def encode(source: Source, tokenizer: Tokenizer, encoder: Encoder, *, param: str, special: bool) -> Prompt:
-    """Return the prompt in ids; ``special`` frames text with the model's special tokens.
-
-    Raises:
-        InvalidRequestError: The prompt is empty, or an id is none of the model's.
-    """
-    if isinstance(source, str):
-        ids = await encoder.encode(tokenizer, source, add_special_tokens=special)
-        prompt = Prompt(ids, source)
-    else:
-        prompt = Prompt(source, "")
-        if source and not 0 <= min(source) <= max(source) < tokenizer.vocab_size:
-            raise InvalidRequestError(f"{param} holds ids beyond the vocabulary", param=param)
-    if not source or not prompt.ids:
-        raise InvalidRequestError(f"{param} must not be empty", param=param)
-    return prompt
+def check_ids(ids: list[int], vocab_size: int, param: str) -> None:
+    """Raise InvalidRequestError for ids that are none of the model's."""
+    if ids and not 0 <= min(ids) <= max(ids) < vocab_size:
+        raise InvalidRequestError(f"{param} holds ids beyond the vocabulary", param=param)
 
 
 def answer_tokens(prompt: Prompt, context: int | None, asked: int | None, default: int | None) -> int | None:
@@ -106,3 +93,10 @@ def answer_tokens(prompt: Prompt, context: int | None, asked: int | None, defaul
     if asked is not None:
         return asked
     return left if default is None else min(default, left)
+
+
+def check_fits(prompts: Sequence[Prompt], context: int | None) -> None:
+    """Raise ContextLengthError for a prompt that is longer than ``context`` tokens."""
+    for prompt in prompts:
+        if context is not None and len(prompt.ids) > context:
+            raise ContextLengthError(f"this model's context is {context} tokens: the input has {len(prompt.ids)}")

@@ -69,7 +69,7 @@ async def perform(worker: GrpcWorker, runs: Sequence[Run], output: Output) -> No
         await _call(worker, runs[0], output)
         return
     slots = asyncio.Semaphore(CALLS_AT_ONCE)
-    await _together([_call_in_turn(worker, run, output, slots) for run in runs])
+    await together([_call_in_turn(worker, run, output, slots) for run in runs])
 
 
 async def _call_in_turn(worker: GrpcWorker, run: Run, output: Output, slots: asyncio.Semaphore) -> None:
@@ -79,7 +79,7 @@ async def _call_in_turn(worker: GrpcWorker, run: Run, output: Output, slots: asy
 
 async def _call(worker: GrpcWorker, run: Run, output: Output) -> None:
     async with worker.generate(run.generation) as deltas:
-        output.begin(run)
+        output.begin([choice.index for choice in run.choices])
         async for delta in deltas:
             piece = run.take(delta)
             if piece is None:
@@ -92,8 +92,8 @@ async def _call(worker: GrpcWorker, run: Run, output: Output) -> None:
         raise UpstreamError(worker.id, "the engine ended a call before its answer", retry=Retry.IF_IDEMPOTENT)
 
 
-async def _together(works: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Run all; the first failure cancels the others and is raised as it is."""
+async def together(works: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run all side by side; the first failure cancels the others and is raised as it is."""
     try:
         async with asyncio.TaskGroup() as group:
             for work in works:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from smg.core.generation import Delta, Finish, Sampling, TokenLogprob
 from smg.routers.grpc.choice import Choice
-from smg.routers.grpc.spelling import Speller
 
 if TYPE_CHECKING:
     from smg.text.tokenizer import Tokenizer
@@ -24,7 +23,7 @@ def ids_of(tokenizer: Tokenizer, text: str) -> list[int]:
 
 
 def choice_of(tokenizer: Tokenizer, **sampling: Any) -> Choice:
-    return Choice(0, tokenizer, Sampling(**sampling), Speller(tokenizer).spell)
+    return Choice(0, tokenizer, Sampling(**sampling))
 
 
 def play(choice: Choice, *deltas: Delta) -> list[ChoicePiece]:

@@ -1,0 +1,53 @@
+"""Embeddings over gRPC."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from smg.core.errors import (
+    ContextLengthError,
+    UnsupportedEndpointError,
+    UnsupportedFieldError,
+)
+from smg.core.words import Endpoint, Runtime
+from tests.routers.grpc.scripted import Script, pipeline, scripted, worker_at
+
+if TYPE_CHECKING:
+    from smg.text.tokenizer import Tokenizer
+
+
+async def test_embeddings_come_in_the_order_of_the_inputs(tokenizer: Tokenizer) -> None:
+    """One call per input; usage is their sum."""
+    async with scripted(Runtime.SGLANG, tokenizer, Script()) as (front, engine):
+        request = await front.ask(Endpoint.EMBEDDINGS, {"model": "m", "input": [[1, 2, 3], [4], [5, 6]]})
+        names = {one.request_id for one in engine.asked}
+
+    assert [item["embedding"] for item in front.json["data"]] == [[3.0], [1.0], [2.0]]
+    assert front.json["usage"]["prompt_tokens"] == 6
+    assert request.trail.prompt_tokens == 6
+    assert len(names) == 3
+
+
+async def test_an_input_beyond_the_context_is_refused(tokenizer: Tokenizer) -> None:
+    """The engine is not bothered."""
+    async with scripted(Runtime.SGLANG, tokenizer, Script()) as (front, engine):
+        with pytest.raises(ContextLengthError):
+            await front.ask(Endpoint.EMBEDDINGS, {"model": "m", "input": [1] * 65})
+
+        assert engine.asked == []
+
+
+async def test_an_engine_without_embeddings_is_no_candidate(tokenizer: Tokenizer) -> None:
+    """MLX serves none; a length of vectors can be asked of nobody."""
+    async with pipeline(await worker_at("grpc://127.0.0.1:1", Runtime.MLX, tokenizer)) as front:
+        request = front.request(Endpoint.EMBEDDINGS, {"model": "m", "input": "a"})
+        front.router.check(request)
+
+        assert isinstance(front.router.refusal(request), UnsupportedEndpointError)
+    async with pipeline(await worker_at("grpc://127.0.0.1:1", Runtime.VLLM, tokenizer)) as front:
+        request = front.request(Endpoint.EMBEDDINGS, {"model": "m", "input": "a", "dimensions": 3})
+        front.router.check(request)
+
+        assert isinstance(front.router.refusal(request), UnsupportedFieldError)

@@ -1,0 +1,45 @@
+"""A slow caller and a gone one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from smg.core.words import Endpoint, Outcome, Runtime
+from tests.routers.grpc.scripted import DEADLINE_SECS, HELLO, Script, contents, ids_of, scripted
+
+if TYPE_CHECKING:
+    from smg.text.tokenizer import Tokenizer
+
+
+async def test_a_slow_caller_slows_the_engine(tokenizer: Tokenizer) -> None:
+    """Nothing more is written while the sink is paused."""
+    script = Script()
+    async with scripted(Runtime.VLLM, tokenizer, script) as (front, engine):
+        script.messages = (*[engine.chunk(*ids_of(tokenizer, "a"))] * 3, engine.complete("stop"))
+        front.sink.pause()
+        async with asyncio.timeout(DEADLINE_SECS), asyncio.TaskGroup() as group:
+            group.create_task(front.ask(Endpoint.CHAT, {**HELLO, "stream": True}))
+            await front.sink.until_drained_on()
+            before = contents(front.events)
+            front.sink.resume()
+
+    assert before == "a"
+    assert contents(front.events) == "aaa"
+
+
+async def test_a_gone_caller_is_not_the_workers_fault(tokenizer: Tokenizer) -> None:
+    """A lease that ends by a broken connection to the caller counts as abandoned."""
+    script = Script()
+    async with scripted(Runtime.VLLM, tokenizer, script) as (front, engine):
+        script.messages = (engine.chunk(*ids_of(tokenizer, "a")), engine.complete("stop"))
+        front.sink.leave()
+        request = front.request(Endpoint.CHAT, {**HELLO, "stream": True})
+        front.router.check(request)
+        lease = front.workers[0].lease(1)
+        with pytest.raises(ConnectionResetError), lease:
+            await front.router.dispatch(front.workers[0], request, front.sink, lease)
+
+    assert lease.outcome is Outcome.ABANDONED
