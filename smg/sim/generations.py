@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from smg.sim.asks import Answer, Ask
     from smg.sim.kv_cache import Hold
@@ -62,7 +62,7 @@ class Generation:
     choices: list[Choice] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def pieces(self) -> AsyncIterator[Piece]:
+    async def pieces(self) -> AsyncGenerator[Piece, None]:
         """Yield what is produced, as it comes, until every choice has ended; raises CutError if the engine fails."""
         seen = dict.fromkeys(range(len(self.choices)), 0)
         while seen:

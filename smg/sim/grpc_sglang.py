@@ -162,7 +162,7 @@ async def _responses(call: Call, request: pb.GenerateRequest) -> AsyncIterator[p
         async for piece in generation.pieces():
             yield _chunk(piece)
             if piece.last:
-                yield _complete(piece.choice, max(0, piece.choice.produced - 1))
+                yield _complete(piece.choice, piece.start)
 
 
 def _chunk(piece: Piece) -> pb.GenerateResponse:

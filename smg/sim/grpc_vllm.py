@@ -1,7 +1,7 @@
 """The gRPC server of a vLLM engine.
 
 Its ways on the wire: counters count the message's own tokens; a stream ends, per choice, with a ``complete``
-that repeats the last token alone; the model's own end is not named as a match; log probabilities are asked
+that repeats the last chunk's tokens alone; the model's own end is not named as a match; log probabilities are asked
 for by a number; an empty prompt is refused.
 """
 
@@ -175,7 +175,7 @@ async def _responses(call: Call, request: pb.GenerateRequest, asked: Ask) -> Asy
         async for piece in generation.pieces():
             yield _chunk(piece)
             if piece.last:
-                yield _complete(piece.choice, max(0, piece.choice.produced - 1))
+                yield _complete(piece.choice, piece.start)
 
 
 def _chunk(piece: Piece) -> pb.GenerateResponse:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
 KEPT_EVENTS = 10_000
 
@@ -51,7 +51,7 @@ class KvEventLog:
         self._grown.set()
         self._grown = asyncio.Event()
 
-    async def follow(self, start: int) -> AsyncIterator[tuple[int, KvEvent]]:
+    async def follow(self, start: int) -> AsyncGenerator[tuple[int, KvEvent], None]:
         """Yield kept and coming events from number ``start``, without end; 0 and 1 mean all that is kept."""
         upcoming = start
         while True:
