@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from blockbuster import blockbuster_ctx
+from grpc.aio import init_grpc_aio, shutdown_grpc_aio
 from hypothesis import settings
 
 if TYPE_CHECKING:
@@ -27,3 +28,11 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a developer's own proxy and gateway settings out of the tests."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _grpc_stays_up() -> Iterator[None]:
+    """Keep grpc's poller for the whole run: it is torn down with the last channel, and leaves a socket behind."""
+    init_grpc_aio()
+    yield
+    shutdown_grpc_aio()

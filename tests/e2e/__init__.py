@@ -1,0 +1,1 @@
+"""The gateway whole: real clients, real sockets, simulated engines."""

@@ -1,0 +1,32 @@
+"""Settings of a gateway for tests: quick probes, free ports, loopback."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from smg.config.schema import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+QUICK: dict[str, Any] = {
+    "server": {"host": "127.0.0.1", "port": 0, "shutdown_grace_period_secs": 5},
+    "metrics": {"host": "127.0.0.1", "port": 0},
+    "worker_defaults": {"health": {"check_interval_secs": 1, "retry_interval_secs": 0.05, "timeout_secs": 2}},
+}
+
+
+def settings(workers: Sequence[str | dict[str, Any]] = (), **changes: Any) -> Settings:
+    """Return the quick settings with ``changes`` (a tree of dicts) laid over them."""
+    specs = [{"url": worker} if isinstance(worker, str) else worker for worker in workers]
+    return msgspec.convert(_merged({**QUICK, "workers": specs}, changes), Settings)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        known = merged.get(key)
+        merged[key] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return merged
