@@ -17,9 +17,10 @@ from smg.wire.guard import NOT_ONE_OBJECT
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-KEY = re.compile(rb'[ \t\r\n]*+[{,][ \t\r\n]*+("(?:[^"\\]|\\.)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
+KEY = re.compile(rb'[ \t\r\n]*+[{,][ \t\r\n]*+("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
 END = re.compile(rb"[ \t\r\n]*+\{?[ \t\r\n]*+\}[ \t\r\n]*+")
 MAX_FIELDS = 1_000
+MAX_NAME_CHARS = 256
 
 _decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -30,7 +31,8 @@ def read_fields(body: bytes) -> dict[str, msgspec.Raw]:
     ``body`` must have passed ``check_json``.
 
     Raises:
-        InvalidJsonError: The body is not exactly one JSON object, or has more than 1000 fields.
+        InvalidJsonError: The body is not exactly one JSON object, or has more fields or longer names than
+            any request has any use for, so that a walk over them is short.
     """
     try:
         fields = _decoder.decode(body)
@@ -38,6 +40,8 @@ def read_fields(body: bytes) -> dict[str, msgspec.Raw]:
         raise InvalidJsonError(NOT_ONE_OBJECT) from None
     if len(fields) > MAX_FIELDS:
         raise InvalidJsonError(f"the body has more than {MAX_FIELDS} fields")
+    if max(map(len, fields), default=0) > MAX_NAME_CHARS:
+        raise InvalidJsonError(f"a field's name has more than {MAX_NAME_CHARS} characters")
     return fields
 
 

@@ -143,3 +143,10 @@ def check_quietly(body: bytes) -> bool:
     except InvalidJsonError:
         return False
     return True
+
+
+@pytest.mark.parametrize("wrong", [{"max_depth": 0}, {"max_nodes": 0}])
+def test_limits_that_refuse_everything_are_refused(wrong: dict[str, int]) -> None:
+    """A mistake in the configuration shows at start-up."""
+    with pytest.raises(ValueError, match="at least 1"):
+        JsonLimits(**wrong)

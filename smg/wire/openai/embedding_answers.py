@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-from array import array
-from sys import byteorder
+import struct
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,7 +33,4 @@ def listed(values: list[float]) -> list[float]:
 
 def packed(values: list[float]) -> str:
     """Return a vector as base64 of little-endian 32-bit floats."""
-    floats = array("f", values)
-    if byteorder == "big":
-        floats.byteswap()
-    return base64.b64encode(floats.tobytes()).decode()
+    return base64.b64encode(struct.pack(f"<{len(values)}f", *values)).decode()

@@ -100,9 +100,12 @@ def test_logprobs_are_triples() -> None:
 
     plain = json.loads(style(logprobs=True).whole([piece], USAGE))["meta_info"]
     spelt = json.loads(style(logprobs=True, spelt=True).whole([piece], USAGE))["meta_info"]
+    alone = PieceLogprob(token="a", token_bytes=b"a", token_id=7, logprob=-0.5)
+    no_top = json.loads(style(logprobs=True).whole([ChoicePiece(index=0, text="a", logprobs=[alone])], USAGE))
     silent = json.loads(style().whole([piece], USAGE))["meta_info"]
 
     assert plain["output_token_logprobs"] == plain["input_token_logprobs"] == [[-0.5, 7, None]]
     assert plain["output_top_logprobs"] == [[[-1.5, 8, None]]]
     assert spelt["output_token_logprobs"] == [[-0.5, 7, "a"]]
+    assert "output_top_logprobs" not in no_top["meta_info"]
     assert "output_token_logprobs" not in silent
