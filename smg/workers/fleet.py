@@ -97,10 +97,9 @@ def _serving(workers: Iterable[Worker], names: Mapping[str, ModelCard]) -> Itera
 
 
 def _keys(worker: Worker, names: Mapping[str, ModelCard]) -> Iterator[Key]:
-    for worker_class in (type(worker), Worker):
-        for model in (None, *_served(worker, names)):
-            for runtime in (None, worker.runtime):
-                yield worker_class, worker.worker_type, model, runtime
+    for model in (None, *_served(worker, names)):
+        for runtime in (None, worker.runtime):
+            yield type(worker), worker.worker_type, model, runtime
 
 
 def _served(worker: Worker, names: Mapping[str, ModelCard]) -> Iterator[str]:

@@ -1,0 +1,83 @@
+"""A lease holds a slot and reports one outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smg.core.words import Outcome
+from smg.workers.lease import Lease
+
+
+class Holder:
+    """Keeps what leases tell."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self.tokens = 0
+        self.outcomes: list[Outcome] = []
+
+    def occupy(self, tokens: int) -> None:
+        """Count in."""
+        self.in_flight += 1
+        self.tokens += tokens
+
+    def vacate(self, tokens: int, outcome: Outcome) -> None:
+        """Count out."""
+        self.in_flight -= 1
+        self.tokens -= tokens
+        self.outcomes.append(outcome)
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        pytest.param(None, Outcome.ABANDONED, id="left early"),
+        pytest.param(OSError(), Outcome.FAILED, id="worker broke"),
+        pytest.param(asyncio.CancelledError(), Outcome.ABANDONED, id="caller left"),
+        pytest.param(GeneratorExit(), Outcome.ABANDONED, id="generator closed"),
+    ],
+)
+def test_an_unsettled_lease_is_judged_by_how_it_ends(raised: BaseException | None, expected: Outcome) -> None:
+    """Cancellation is the caller's doing and must not count against the worker."""
+    holder = Holder()
+    try:
+        with Lease(holder, 5):
+            if raised is not None:
+                raise raised
+    except (OSError, asyncio.CancelledError, GeneratorExit):
+        pass
+
+    assert holder.outcomes == [expected]
+    assert (holder.in_flight, holder.tokens) == (0, 0)
+
+
+def test_the_first_verdict_stands() -> None:
+    """A later verdict, or an exception, does not change it."""
+    holder = Holder()
+    with suppress(OSError), Lease(holder, 1) as lease:
+        lease.settle(Outcome.SUCCEEDED)
+        lease.settle(Outcome.FAILED)
+        raise OSError
+
+    assert holder.outcomes == [Outcome.SUCCEEDED]
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.sampled_from([None, *Outcome])), max_size=20))
+def test_counts_are_zero_at_rest(leases: list[tuple[int, Outcome | None]]) -> None:
+    """Any nesting of leases gives back what it took, one outcome each."""
+    holder = Holder()
+    open_leases = [Lease(holder, tokens) for tokens, _ in leases]
+    for lease in open_leases:
+        lease.__enter__()
+    for lease, (_, outcome) in zip(open_leases, leases, strict=True):
+        if outcome is not None:
+            lease.settle(outcome)
+        lease.__exit__(None, None, None)
+
+    assert (holder.in_flight, holder.tokens) == (0, 0)
+    assert holder.outcomes == [outcome or Outcome.ABANDONED for _, outcome in leases]
