@@ -147,7 +147,7 @@ class Gateway:
     def _attempts(self, encoder: Encoder, observer: Observer) -> Attempts:
         routers = (
             HttpRouter(lambda: self.registry.fleet, gateway_auth=self._settings.server.api_key is not None),
-            GrpcRouter(lambda: self.registry.fleet, Kit(encoder, time.time)),
+            GrpcRouter(lambda: self.registry.fleet, Kit(encoder, self._clock, time.time)),
         )
         policies = PolicyTable(self._settings.policy, self._rng)
         around = Surroundings(self._clock, observer, self._rng, asyncio.sleep)

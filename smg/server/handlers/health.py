@@ -9,13 +9,15 @@ from smg.core.request import reply
 from smg.core.words import WorkerType
 from smg.server.handlers.answers import send_json
 from smg.server.handlers.fan_out import ask_one
-from smg.workers.worker import Worker
+from smg.workers.grpc_worker import GrpcWorker
+from smg.workers.http_worker import HttpWorker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from smg.core.request import Request, Sink
     from smg.workers.fleet import Fleet
+    from smg.workers.worker import Worker
 
 TEXT = ((b"content-type", b"text/plain; charset=utf-8"),)
 INFO_SECS = 10.0
@@ -62,7 +64,8 @@ class HealthHandlers:
         return "" if self._available() else "insufficient healthy workers"
 
     def _available(self) -> tuple[Worker, ...]:
-        return self._fleet().select(Worker, WorkerType.REGULAR)  # type: ignore[type-abstract]  # as a key
+        fleet = self._fleet()
+        return (*fleet.select(HttpWorker, WorkerType.REGULAR), *fleet.select(GrpcWorker, WorkerType.REGULAR))
 
     async def _first(self, request: Request, ask: Callable[[Worker], Awaitable[Any]], deadline_secs: float) -> Any:
         """Return the answer of the first available worker that gives one."""

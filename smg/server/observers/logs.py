@@ -52,7 +52,8 @@ class LogObserver:
                 pass
 
     def _finished(self, event: RequestFinished) -> None:
-        level = logging.WARNING if event.status >= SERVER_ERROR else logging.INFO
+        failed = event.error_code is not None and event.status >= SERVER_ERROR  # a probe's 503 is no failure
+        level = logging.WARNING if failed else logging.INFO
         if LOG.isEnabledFor(level):
             LOG.log(level, "request.finished", extra=_finish(event))
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from smg.core.events import AttemptEnded, ProbeEnded, RequestFinished, WorkerLifeChanged, WorkerRemoved
+from smg.core.events import AttemptEnded, ProbeEnded, RequestFinished, WorkerAdded, WorkerLifeChanged, WorkerRemoved
 from smg.core.words import LifeState, Outcome
 
 if TYPE_CHECKING:
@@ -33,8 +33,11 @@ class MetricsObserver:
     """Counts events; ``render`` is what Prometheus reads."""
 
     def __init__(self, buckets: Sequence[float], fleet: Callable[[], Fleet]) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # else each series has a second, unread
         self._registry = CollectorRegistry()
         self._fleet = fleet
+        self._bound: dict[tuple[str, str, int, str], tuple[Counter, Histogram, Counter]] = {}
+        self._urls: dict[str, str] = {}
         registry = self._registry
         self._requests = Counter("smg_http_requests_total", "Requests answered.", ("method", "path"), registry=registry)
         self._durations = Histogram(
@@ -85,8 +88,10 @@ class MetricsObserver:
                 self._probe_results[healthy].inc()
             case WorkerLifeChanged(_, _, old, new, _):
                 self._moves.labels(old.value, new.value).inc()
+            case WorkerAdded(worker_id, url, _):
+                self._urls[worker_id] = url
             case WorkerRemoved(worker_id, _):
-                self._selected.remove_by_labels({"worker": worker_id})
+                self._selected.remove_by_labels({"worker": self._urls.pop(worker_id, UNKNOWN)})
             case _:
                 pass
 
@@ -96,11 +101,23 @@ class MetricsObserver:
 
     def _finished(self, event: RequestFinished) -> None:
         method = event.method if event.method in METHODS else OTHER
-        self._requests.labels(method, event.route).inc()
-        self._durations.labels(method, event.route).observe(event.duration_secs)
-        self._responses.labels(event.route, str(event.status), event.error_code or "").inc()
+        requests, durations, responses = self._children((method, event.route, event.status, event.error_code or ""))
+        requests.inc()
+        durations.observe(event.duration_secs)
+        responses.inc()
         if event.model is not None:
             self._inferred(event, event.model if self._fleet().known(event.model) else OTHER)
+
+    def _children(self, key: tuple[str, str, int, str]) -> tuple[Counter, Histogram, Counter]:
+        """Return the series of one kind of answer, bound once: looking up labels takes a lock each."""
+        if key not in self._bound:
+            method, route, status, code = key
+            self._bound[key] = (
+                self._requests.labels(method, route),
+                self._durations.labels(method, route),
+                self._responses.labels(route, str(status), code),
+            )
+        return self._bound[key]
 
     def _inferred(self, event: RequestFinished, model: str) -> None:
         self._routed.labels(model, event.route, "true" if event.streaming else "false").inc()
@@ -112,7 +129,7 @@ class MetricsObserver:
 
     def _attempted(self, event: AttemptEnded) -> None:
         mode = event.mode.value if event.mode else UNKNOWN
-        self._selected.labels(event.worker_id, mode).inc()
+        self._selected.labels(self._urls.get(event.worker_id, UNKNOWN), mode).inc()
         if event.attempt > 1:
             self._retries.inc()
         if event.outcome is Outcome.FAILED:

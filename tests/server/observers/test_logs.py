@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from smg.core.events import ProbeEnded, RequestFinished, TaskFailed, WorkerLifeChanged
+from smg.core.words import LifeState, WorkerId
+from smg.server.observers.logs import LogObserver, set_up_logging
+from smg.server.settings import LogSettings
+
+WORKER = WorkerId("w1")
+
+
+def _finished(status: Any = 200, code: Any = None) -> Any:
+    return RequestFinished(
+        "r1", "POST", "/v1/chat/completions", status, code, "m = x", False, WORKER, 1, 0.25, 1.5, None, 7
+    )
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> Any:
+        return True
+
+
+@pytest.fixture
+def log_to() -> Any:
+    """Set up logging to a stream of the test's, and undo it."""
+    root, smg = logging.getLogger(), logging.getLogger("smg")
+    before = (root.handlers[:], root.level, smg.level)
+
+    def set_up(stream: Any, **settings: Any) -> Any:
+        set_up_logging(LogSettings(**settings), stream)
+        return stream
+
+    yield set_up
+    root.handlers[:], root.level = before[0], before[1]
+    smg.setLevel(before[2])
+
+
+def test_request_is_one_json_line_where_nobody_watches(log_to: Any) -> None:
+    """Off a terminal each finished request is one JSON object, durations in milliseconds."""
+    stream = log_to(io.StringIO())
+
+    LogObserver().notify(_finished())
+
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["level"], line["request_id"]) == ("request.finished", "info", "r1")
+    assert (line["first_byte_ms"], line["duration_ms"], line["completion_tokens"]) == (250, 1500, 7)
+
+
+def test_line_for_people_quotes_what_could_pass_for_more(log_to: Any) -> None:
+    """On a terminal values with blanks or equal signs are quoted, and unknown ones left out."""
+    stream = log_to(Terminal())
+
+    LogObserver().notify(_finished())
+
+    text = stream.getvalue()
+    assert 'model="m = x"' in text
+    assert "error_code" not in text
+    assert text.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "level"),
+    [
+        (_finished(404, "not_found"), "info"),
+        (_finished(502, "upstream_failed"), "warning"),
+        (_finished(503, None), "info"),
+        (WorkerLifeChanged(WORKER, "http://a", LifeState.READY, LifeState.UNHEALTHY, "timed out"), "warning"),
+        (WorkerLifeChanged(WORKER, "http://a", LifeState.PENDING, LifeState.READY, "answers"), "info"),
+        (TaskFailed("request r1", ValueError("sk-secret")), "error"),
+    ],
+)
+def test_level_says_how_bad_it_is(log_to: Any, event: Any, level: Any) -> None:
+    """A caller's fault is routine, a lost worker a warning, a bug an error; its message is not shown."""
+    stream = log_to(io.StringIO(), json=True)
+
+    LogObserver().notify(event)
+
+    assert json.loads(stream.getvalue())["level"] == level
+    assert "sk-secret" not in stream.getvalue()
+
+
+def test_probes_are_not_logged(log_to: Any) -> None:
+    """What happens every few seconds is counted elsewhere."""
+    stream = log_to(io.StringIO(), level="debug")
+
+    LogObserver().notify(ProbeEnded(WORKER, True, 0.1))
+
+    assert stream.getvalue() == ""
