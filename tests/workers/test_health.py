@@ -1,0 +1,120 @@
+"""The watch over one worker, step by step."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from smg.core.events import ProbeEnded
+from smg.core.generation import EngineFacts
+from smg.core.words import LifeState, WorkerId
+from smg.workers.factory import WorkerFactory
+from smg.workers.health import HealthMonitor, restarted
+from smg.workers.settings import HealthSettings
+from smg.workers.spec import read_spec
+from tests.workers.engines import HttpEngine, http_engine
+from tests.workers.support import Recorder, SetClock, with_defaults
+
+if TYPE_CHECKING:
+    from smg.workers.detection import UnprobedWorker
+    from smg.workers.worker import Worker
+
+HEALTH = HealthSettings(check_interval_secs=10.0, retry_interval_secs=1.0, startup_timeout_secs=60.0)
+
+
+class Nobody:
+    """A home that puts no other worker in a place."""
+
+    async def resolve(self, worker: UnprobedWorker) -> None:
+        """Do nothing."""
+
+    async def expand(self, worker: Worker) -> bool:
+        """Keep it."""
+        del worker
+        return False
+
+
+def watched(url: str, clock: SetClock, heard: Recorder) -> tuple[Worker, HealthMonitor]:
+    worker = WorkerFactory(with_defaults(health=HEALTH), clock, heard).build(
+        read_spec({"url": url}), WorkerId("w"), "test"
+    )
+    monitor = HealthMonitor(worker, Nobody(), tokenizers=None, clock=clock, observer=heard, random=random.Random(1))
+    return worker, monitor
+
+
+async def test_intervals_thresholds_and_reasons() -> None:
+    """One good probe brings a new worker in; three bad ones take it out; two good ones bring it back."""
+    heard, engine = Recorder(), HttpEngine()
+    async with http_engine(engine) as (_, url):
+        worker, monitor = watched(url, SetClock(), heard)
+        await worker.start()
+        assert 8.0 <= (await monitor.step() or 0) <= 12.0
+        assert worker.life.state is LifeState.READY
+
+        engine.healthy = False
+        for _ in range(2):
+            assert 0.8 <= (await monitor.step() or 0) <= 1.2
+            assert worker.life.state is LifeState.READY
+        await monitor.step()
+        assert (worker.life.state, worker.epoch) == (LifeState.UNHEALTHY, 0)
+
+        engine.healthy = True
+        await monitor.step()
+        assert worker.life.state is LifeState.UNHEALTHY
+        await monitor.step()
+        assert (worker.life.state, worker.epoch) == (LifeState.READY, 1)
+        await worker.aclose()
+
+    assert [event.healthy for event in heard.of(ProbeEnded)] == [True, False, False, False, True, True]
+
+
+async def test_discovery_that_fails_is_tried_ever_more_slowly() -> None:
+    """From one second to thirty, for ever; meanwhile the reason says what is missing."""
+    async with http_engine(HttpEngine(models=[])) as (_, url):
+        worker, monitor = watched(url, SetClock(), Recorder())
+        await worker.start()
+        pauses = [await monitor.step() or 0.0 for _ in range(8)]
+        await worker.aclose()
+
+    assert worker.life.reason == "lists no models"
+    assert [round(pause / wanted, 1) for pause, wanted in zip(pauses, (1, 2, 4, 8, 16, 30, 30, 30), strict=True)] == [
+        pytest.approx(1, abs=0.2)
+    ] * 8
+
+
+async def test_a_start_that_takes_too_long_is_told(unused_port: int) -> None:
+    """The reason says so, and nothing else changes."""
+    clock = SetClock()
+    worker, monitor = watched(f"http://127.0.0.1:{unused_port}", clock, Recorder())
+    await worker.start()
+    clock.secs = 61.0
+    assert await monitor.step() is not None
+    await worker.aclose()
+
+    assert worker.life.reason.endswith("(for more than 60 s)")
+    assert worker.life.state is LifeState.PENDING
+
+
+async def test_a_leaving_worker_is_no_longer_watched() -> None:
+    """The watch ends by itself."""
+    worker, monitor = watched("http://h:1", SetClock(), Recorder())
+    worker.move(LifeState.DRAINING, "test")
+
+    assert await monitor.step() is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "away", "expected"),
+    [
+        ("a", "a", True, False),
+        ("a", "b", False, True),
+        ("", "b", False, True),
+        ("", "", False, False),
+        ("", "", True, True),
+    ],
+)
+def test_a_restart_is_seen_by_the_instance_or_supposed(old: str, new: str, away: bool, expected: bool) -> None:
+    """An engine that cannot tell counts as restarted once it was away."""
+    assert restarted(EngineFacts(instance=old), EngineFacts(instance=new), away=away) is expected
