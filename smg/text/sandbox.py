@@ -6,7 +6,7 @@ processor time, and every way to make values grow step by step (``+``, ``*``, ``
 output itself) looks at a limit of their size. The hooks are put into the syntax tree before it is compiled.
 
 Known ugliness: one single call can still be dear, such as formatting with a huge width (``"%999999999d" % 1``,
-``center``, ``replace``). Such a template costs memory or time once per rendering, in a thread of the pool.
+``center``, ``replace``). Such a call costs its memory and time once per rendering, or once while jinja2 folds constants as it compiles.
 """
 
 from __future__ import annotations
@@ -81,13 +81,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "*", "**"})
 
     def __init__(self) -> None:
-        # optimized=False: constant folding would run the template's sums while it is compiled, unguarded
-        super().__init__(
-            trim_blocks=True,
-            lstrip_blocks=True,
-            optimized=False,
-            extensions=["jinja2.ext.loopcontrols", GenerationTag],
-        )
+        super().__init__(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", GenerationTag])
         self._budget = threading.local()
         self.filters["tojson"] = tojson
         del self.globals["lipsum"]

@@ -75,6 +75,7 @@ class ChatTemplate:
             _mark_end(fitted)
         variables = {
             **self._special_tokens,
+            "documents": None,
             **(kwargs or {}),
             "messages": fitted,
             "tools": tools or None,

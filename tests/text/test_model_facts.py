@@ -32,6 +32,7 @@ def test_end_ids_are_gathered_from_every_file() -> None:
         ({"max_position_embeddings": 4096}, {"model_max_length": 10**30}, 4096),
         ({"text_config": {"max_position_embeddings": 512}}, {"model_max_length": 1e30}, 512),
         ({"max_position_embeddings": 0}, {"model_max_length": float("inf")}, None),
+        ({}, {"model_max_length": 10**30}, None),
         ({"max_position_embeddings": "many"}, {}, None),
     ],
 )

@@ -53,9 +53,12 @@ def test_special_tokens_and_kwargs_are_variables() -> None:
     assert template.render([USER], kwargs={"bos_token": "<b>"}) == "<b>1"
 
 
-def test_absent_tools_are_none() -> None:
+def test_absent_tools_and_documents_are_none() -> None:
     """Templates ask ``tools is not none``."""
-    assert ChatTemplate("{{ tools is none }}", {}).render([USER], tools=[]) == "True"
+    template = ChatTemplate("{{ tools is none }} {{ documents is none }}", {})
+
+    assert template.render([USER], tools=[]) == "True True"
+    assert template.render([USER], kwargs={"documents": ["d"]}) == "True False"
 
 
 CONTINUED = [USER, {"role": "assistant", "content": "It is "}]
@@ -73,6 +76,13 @@ def test_final_message_is_left_open(printed: str, end: str) -> None:
     )
 
     assert ChatTemplate(source, {}).render(CONTINUED, continue_final_message=True) == "<Hi></end><" + end
+
+
+def test_no_turn_is_opened_where_one_is_continued() -> None:
+    """The template hears that it is not to open a turn."""
+    source = "{{ add_generation_prompt }} {{ messages[-1].content }}"
+
+    assert ChatTemplate(source, {}).render(CONTINUED, continue_final_message=True) == "False It is "
 
 
 @pytest.mark.parametrize("messages", [[], CONTINUED])
