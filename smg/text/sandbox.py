@@ -6,7 +6,8 @@ processor time, and every way to make values grow step by step (``+``, ``*``, ``
 output itself) looks at a limit of their size. The hooks are put into the syntax tree before it is compiled.
 
 Known ugliness: one single call can still be dear, such as formatting with a huge width (``"%999999999d" % 1``,
-``center``, ``replace``). Such a call costs its memory and time once per rendering, or once while jinja2 folds constants as it compiles.
+``center``, ``replace``). Such a call costs its memory and time once per rendering, or once while jinja2 folds
+constants as it compiles.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def shown(detokenizer: Detokenizer, ids: list[int], sizes: list[int]) -> list[st
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(text=TEXTS, sizes=CUTS, skip=st.booleans(), special=st.booleans())
 def test_text_comes_out_as_all_at_once(
     families: dict[str, Tokenizer], family: str, text: str, sizes: list[int], skip: bool, special: bool
@@ -45,7 +45,7 @@ def test_text_comes_out_as_all_at_once(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data(), sizes=CUTS, skip=st.booleans())
 def test_any_ids_come_out_as_all_at_once(
     families: dict[str, Tokenizer], family: str, data: st.DataObject, sizes: list[int], skip: bool

@@ -27,7 +27,7 @@ def chunks_of(text: str, cuts: list[int]) -> list[str]:
     return [text[start:end] for start, end in itertools.pairwise(places)]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(text=TEXTS, stops=STOPS, cuts=st.lists(st.integers(0, 100), max_size=8), keep=st.booleans())
 def test_any_chunking_ends_where_the_whole_text_does(text: str, stops: list[str], cuts: list[int], keep: bool) -> None:
     """Whatever the chunks, the shown text and the match are those of the whole text."""
