@@ -35,8 +35,8 @@ from smg.workers.registry import Registry
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from smg.config.schema import Settings
     from smg.core.events import Observer
+    from smg.server.settings import GatewaySettings
 
 ACCEPT_ON_SECS = 2.0
 LAST_WORD_SECS = 1.0
@@ -53,7 +53,7 @@ class Gateway:
 
     registry: Registry
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
         self._clock = MonotonicClock()
         self._rng = random.Random()  # noqa: S311  (spreads load, guards nothing)

@@ -44,16 +44,23 @@ class CatalogSource:
         """
         try:
             found = await self._find(worker)
-            worker.tokenizer = await self._with_template(worker, found)
+            await self._hand_over(worker, found)
         except UNUSABLE as error:
             raise TokenizerMissingError(str(error)) from error
-        await self.detach(worker)
-        self._lent[worker] = found
 
     async def detach(self, worker: GrpcWorker) -> None:
         """Give back what the worker was lent, if anything."""
         if (lent := self._lent.pop(worker, None)) is not None:
             self._catalog.release(lent)
+
+    async def _hand_over(self, worker: GrpcWorker, found: Tokenizer) -> None:
+        try:
+            worker.tokenizer = await self._with_template(worker, found)
+        except BaseException:
+            self._catalog.release(found)
+            raise
+        await self.detach(worker)
+        self._lent[worker] = found
 
     async def _find(self, worker: GrpcWorker) -> Tokenizer:
         if path := self._named_path(worker):

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from smg.server.settings import LogSettings, MetricsSettings, ServerSettings
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"port": -1},
+        {"port": 65536},
+        {"max_payload_size": 0},
+        {"body_idle_timeout_secs": 0},
+        {"write_stall_timeout_secs": float("nan")},
+        {"keep_alive_timeout_secs": -1.0},
+        {"shutdown_grace_period_secs": float("nan")},
+        {"tls_cert_path": "cert.pem"},
+        {"api_key": ""},
+    ],
+)
+def test_server_settings_out_of_range_are_refused(settings: Any) -> None:
+    """Each slice checks its own ranges and names the field."""
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        ServerSettings(**settings)
+
+
+def test_buckets_must_rise() -> None:
+    """Histograms need rising bounds."""
+    for buckets in ((), (1.0, 1.0), (2.0, 1.0)):
+        with pytest.raises(ValueError, match="duration_buckets"):
+            MetricsSettings(duration_buckets=buckets)
+
+
+def test_unknown_log_level_is_refused() -> None:
+    """Only the four levels exist."""
+    with pytest.raises(ValueError, match="level"):
+        LogSettings(level="verbose")
