@@ -33,6 +33,7 @@ KEEP_ALIVE_SECS = 5.0
 """How long an idle HTTP connection is kept, as uvicorn does."""
 
 MESSAGE_BYTES = 512 * 1024 * 1024
+PENDING_CALLS = 100_000
 
 
 class BrokenEngine:
@@ -132,6 +133,9 @@ class SimEngine:
                 ("grpc.max_receive_message_length", MESSAGE_BYTES),
                 ("grpc.max_send_message_length", MESSAGE_BYTES),
                 ("grpc.so_reuseport", 0),
+                # the default drops calls that come in a burst of more than a thousand
+                ("grpc.server.max_pending_requests", PENDING_CALLS),
+                ("grpc.server.max_pending_requests_hard_limit", PENDING_CALLS),
             ]
         )
         _add_servicer(self.machine, server)

@@ -39,8 +39,8 @@ class Machine:
         self.clock = clock
         self.started_at = clock.now()
         self.version = VERSIONS.get(runtime.value, "0.0.0")
-        self.schedulers = tuple(Scheduler(settings, clock) for _ in range(settings.ranks))
         self.ledger = Ledger(settings, clock)
+        self.schedulers = tuple(Scheduler(settings, clock, told=self.ledger.tell) for _ in range(settings.ranks))
         self.faults = Faults()
         self.healthy = True
 

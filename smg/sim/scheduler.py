@@ -26,14 +26,19 @@ if TYPE_CHECKING:
 
 
 class Scheduler:
-    """The batch of one rank; ``run`` must be running for anything to be produced."""
+    """The batch of one rank; ``run`` must be running for anything to be produced. ``told`` hears of each step."""
 
     def __init__(
-        self, settings: EngineSettings, clock: Clock, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        settings: EngineSettings,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        told: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._sleep = sleep
+        self._told = told
         self._waiting: deque[Choice] = deque()
         self._running: dict[Choice, None] = {}
         self._held: dict[Choice, None] = {}
@@ -128,6 +133,7 @@ class Scheduler:
         for choice in drawing:
             if choice.ended is None:
                 self._draw(choice)
+        self._told()
 
     def _draw(self, choice: Choice) -> None:
         ask, record = choice.generation.ask, choice.generation.record

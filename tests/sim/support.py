@@ -59,9 +59,11 @@ async def grpc_engine(
     runtime: Runtime, stub: Any, settings: EngineSettings = INSTANT
 ) -> AsyncIterator[tuple[SimEngine, Any]]:
     """Run a gRPC engine and a stub that talks to it."""
-    async with SimEngine(ConnectionMode.GRPC, runtime, settings) as engine:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{engine.port}") as channel:
-            yield engine, stub(channel)
+    async with (
+        SimEngine(ConnectionMode.GRPC, runtime, settings) as engine,
+        grpc.aio.insecure_channel(f"127.0.0.1:{engine.port}") as channel,
+    ):
+        yield engine, stub(channel)
 
 
 async def events(response: aiohttp.ClientResponse) -> list[Any]:
@@ -72,7 +74,7 @@ async def events(response: aiohttp.ClientResponse) -> list[Any]:
 
 
 async def until(holds: Callable[[], bool], timeout_secs: float = 5.0) -> None:
-    """Let the loop turn until a statement is true; raise TimeoutError if it takes too long."""
+    """Look again and again until a statement is true; raise TimeoutError if it takes too long."""
     async with asyncio.timeout(timeout_secs):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - engines tell nobody of these
             await asyncio.sleep(0.001)

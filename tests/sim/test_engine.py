@@ -101,8 +101,9 @@ async def test_mutual_tls_over_grpc() -> None:
     credentials = grpc.ssl_server_credentials([pair], root, require_client_auth=True)
     caller = grpc.ssl_channel_credentials(root, other.private_key_pem.bytes(), other.cert_chain_pems[0].bytes())
     async with SimEngine(ConnectionMode.GRPC, credentials=credentials) as engine:
-        async with grpc.aio.secure_channel(f"127.0.0.1:{engine.port}", caller) as channel:
-            health = await SglangSchedulerStub(channel).HealthCheck(sglang.HealthCheckRequest())
+        channel = grpc.aio.secure_channel(f"127.0.0.1:{engine.port}", caller)
+        health = await SglangSchedulerStub(channel).HealthCheck(sglang.HealthCheckRequest())
+        await channel.close()
 
     assert engine.url.startswith("grpcs://")
     assert health.healthy

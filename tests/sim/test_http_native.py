@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from smg.core.words import Runtime
 from smg.sim import vocabulary
 from tests.sim.support import MESSAGES, PROMPT_IDS, events, http_engine
@@ -15,7 +17,7 @@ async def test_generate_streams_the_whole_text_so_far() -> None:
         chunks = await events(await session.post("/generate", json=body | {"stream": True}))
 
     texts = [chunk["text"] for chunk in chunks]
-    assert all(later.startswith(earlier) for earlier, later in zip(texts, texts[1:], strict=False))
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts))
     assert texts[-1] == whole["text"]
     assert whole["meta_info"]["id"] == "mine"
     assert whole["meta_info"]["finish_reason"] == {"type": "stop", "matched": vocabulary.END_OF_TURN_ID}

@@ -112,6 +112,8 @@ class CacheMachine(RuleBasedStateMachine):
                     known |= {one for one, _ in blocks}
                 case Removed(hashes):
                     known -= set(hashes)
+                case Cleared():
+                    known.clear()
         assert known == set(self.cache._holders) | set(self.cache._unused)
 
 

@@ -14,6 +14,7 @@ from smg.sim.generations import CutError, Generation
 from smg.sim.ledger import Record
 from smg.sim.scheduler import Scheduler
 from smg.sim.settings import EngineSettings
+from tests.sim.support import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -140,8 +141,7 @@ async def test_held_request_costs_no_steps() -> None:
     """A request that stalls keeps its place while no step is made for it."""
     async with running(SETTINGS) as (scheduler, time):
         submit(scheduler, hold_after=1)
-        while not scheduler._held:
-            await asyncio.sleep(0)
+        await until(lambda: bool(scheduler._held))
         steps = len(time.steps)
         for _ in range(20):
             await asyncio.sleep(0)
@@ -154,13 +154,11 @@ async def test_cut_request_fails_after_its_tokens() -> None:
     """The stream of a request that is cut ends with an error after that many tokens."""
     async with running(SETTINGS) as (scheduler, _):
         generation = submit(scheduler, fail_after=3)
-        seen: list[int] = []
 
         with pytest.raises(CutError):
-            async for piece in generation.pieces():
-                seen += piece.token_ids
+            await tokens(generation)
 
-    assert len(seen) == 3
+    assert generation.record.tokens == 3
     assert scheduler.running == 0
 
 
