@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from smg.config.sources import Source
     from smg.workers.spec import WorkerSpec
 
+MAX_MESSAGE_CHARS = 500
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -81,7 +82,8 @@ class Blame:
         """Return the error for a path: where it stands, its name, the message."""
         places = (source.where(path) for source in reversed(self._sources))
         where = next((place for place in places if place is not None), None)
-        return ConfigError(": ".join(part for part in (where, dotted(path), message) if part))
+        text = ": ".join(part for part in (where, dotted(path), message) if part)
+        return ConfigError("".join(char if char.isprintable() else " " for char in text)[:MAX_MESSAGE_CHARS])
 
     def of_msgspec(self, error: msgspec.ValidationError, below: Path = ()) -> ConfigError:
         """Return the error for what the converter found."""

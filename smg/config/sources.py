@@ -141,7 +141,7 @@ def _read(flag: Flag, text: str) -> Any:
 def lowered(message: str) -> str:
     """Spell a converter's message as ours are: lower case, in the words of YAML."""
     message = message[:1].lower() + message[1:]
-    return message.replace("`array`", "`list`").replace("`object`", "`mapping`").replace("`null`", "`nothing`")
+    return message.replace("`array`", "`list`").replace("`object`", "`mapping`")
 
 
 def _is_service_link(name: str, value: str) -> bool:

@@ -1,0 +1,41 @@
+"""What no slice sees alone."""
+
+from __future__ import annotations
+
+import msgspec
+
+from smg.config.checks import check
+from smg.config.schema import Settings
+from smg.server.settings import MetricsSettings, ModelSettings, ServerSettings
+from smg.workers.spec import WorkerSpec
+
+
+def test_defaults_contradict_nothing():
+    """What nobody set is right."""
+    assert list(check(Settings())) == []
+
+
+def test_two_free_ports_do_not_clash():
+    """Port 0 on both listeners means two ports."""
+    settings = Settings(server=ServerSettings(port=0), metrics=MetricsSettings(port=0))
+
+    assert list(check(settings)) == []
+
+
+def test_everything_wrong_is_yielded():
+    """The first is told; all are there."""
+    twice = (WorkerSpec(url="http://a:1"), WorkerSpec(url="http://a:1"))
+    settings = Settings(metrics=MetricsSettings(port=30000), workers=twice, model=ModelSettings(model_path="/nowhere"))
+
+    assert [path for path, _ in check(settings)] == [
+        ("metrics", "port"),
+        ("workers", 1, "url"),
+        ("model", "model_path"),
+    ]
+
+
+def test_ranks_of_one_address_are_different_workers():
+    """The rank is part of who a worker is."""
+    ranks = tuple(WorkerSpec(url=f"http://a:1@{rank}") for rank in range(3))
+
+    assert list(check(msgspec.structs.replace(Settings(), workers=ranks))) == []
