@@ -1,0 +1,1 @@
+"""Measured promises (make proof)."""
