@@ -81,6 +81,16 @@ def test_repeated_name_that_is_not_ours_is_not_echoed(body: bytes) -> None:
     assert caught.value.message == "the field of one name is given more than once"
 
 
+def test_repeated_name_is_told_from_its_neighbours() -> None:
+    """Even where the values alone would let the next name look like the repeated one."""
+    body = b'{"model":1,"model":1,"stream":1}'
+
+    with pytest.raises(InvalidRequestError) as caught:
+        locate(body, read_fields(body), {"model", "stream"})
+
+    assert caught.value.param == "model"
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -31,6 +31,7 @@ def cut(stream: bytes, places: list[int]) -> list[bytes]:
         pytest.param(b"data:  a\n\n", [b" a"], id="only one space goes"),
         pytest.param(b"data: a\r\n\r\ndata: b\r\r", [b"a", b"b"], id="crlf and cr"),
         pytest.param(b"data: a\ndata: b\n\n", [b"a\nb"], id="lines of one event"),
+        pytest.param(b"data: a\r\ndata: b\r\n\r\n", [b"a\nb"], id="crlf lines of one event"),
         pytest.param(b"data\n\n", [b""], id="name alone"),
         pytest.param(b": ping\n\nevent: x\nid: 1\ndata: a\n\n", [b"a"], id="comments and other fields"),
         pytest.param(b"event: x\n\n\n\n", [], id="no data, no event"),

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import msgspec
 
 from smg.wire.openai.chat_messages import check_messages
-from smg.wire.openai.chunks import NO_USAGE, UsageWishes
 from smg.wire.openai.decoding import Body, unsupported
 from smg.wire.openai.ranges import Range, bad, check_ranges
 from smg.wire.openai.sampling_fields import MAX_TOKENS, RequestSampling, check_request_sampling
@@ -94,11 +93,6 @@ class ChatBody(RequestSampling, Body, kw_only=True):
         if not self.tools or self.tool_choice == "none":
             return None
         return [msgspec.to_builtins(tool) for tool in self.tools]
-
-    @property
-    def usage_wishes(self) -> UsageWishes:
-        """Where the caller wants the usage of a stream."""
-        return NO_USAGE if self.stream_options is None else self.stream_options.wishes
 
     def check(self) -> None:
         """Raise an error that names the first field whose value cannot be served."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from smg.wire.openai.chunks import NO_USAGE, UsageWishes
 from smg.wire.openai.decoding import Body, unsupported
 from smg.wire.openai.ranges import Range, bad, check_ranges
 from smg.wire.openai.sampling_fields import RequestSampling, check_request_sampling
@@ -55,11 +54,6 @@ class CompletionBody(RequestSampling, Body, kw_only=True):
     def answer_tokens(self) -> int:
         """Tokens of one answer at most."""
         return DEFAULT_TOKENS if self.max_tokens is None else self.max_tokens
-
-    @property
-    def usage_wishes(self) -> UsageWishes:
-        """Where the caller wants the usage of a stream."""
-        return NO_USAGE if self.stream_options is None else self.stream_options.wishes
 
     def check(self) -> None:
         """Raise an error that names the first field whose value cannot be served."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from smg.wire.openai.chunks import UsageWishes
 from smg.wire.openai.ranges import bad
 
 
@@ -18,11 +17,6 @@ class StreamOptions(msgspec.Struct, kw_only=True):
 
     include_usage: bool | None = None
     continuous_usage_stats: bool | None = None
-
-    @property
-    def wishes(self) -> UsageWishes:
-        """The same for those who write the stream."""
-        return UsageWishes(at_end=bool(self.include_usage), in_chunks=bool(self.continuous_usage_stats))
 
 
 def check_stream_options(options: StreamOptions | None, *, stream: bool | None) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from smg.core.errors import InvalidRequestError, UnsupportedFieldError
 from smg.wire.openai.chat_body import ChatBody
-from smg.wire.openai.chunks import UsageWishes
 from smg.wire.openai.decoding import decode_body
 
 TURN = {"role": "user", "content": "hi"}
@@ -141,11 +140,3 @@ def test_tools_reach_the_template_as_they_came() -> None:
     assert chat(tools=[TOOL], tool_choice={"type": "function", "function": {"name": "f"}}).tool_fields == [TOOL]
     assert chat(tools=[TOOL], tool_choice="none").tool_fields is None
     assert chat(tools=[]).tool_fields is None
-
-
-def test_usage_goes_where_it_is_wanted() -> None:
-    """Only streams have a choice."""
-    options = {"include_usage": True, "continuous_usage_stats": True}
-
-    assert chat(stream=True, stream_options=options).usage_wishes == UsageWishes(at_end=True, in_chunks=True)
-    assert chat(stream=True).usage_wishes == UsageWishes()

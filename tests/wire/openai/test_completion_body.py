@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from smg.core.errors import GatewayError, InvalidRequestError, UnsupportedFieldError
-from smg.wire.openai.chunks import UsageWishes
 from smg.wire.openai.completion_body import CompletionBody
 from smg.wire.openai.decoding import decode_body
 
@@ -60,8 +59,3 @@ def test_best_of_all_that_are_returned_is_no_wish() -> None:
     """One out of one, n out of n."""
     completion(best_of=1, n=4)
     completion(best_of=4, n=4)
-
-
-def test_usage_goes_where_it_is_wanted() -> None:
-    """As in a chat."""
-    assert completion(stream=True, stream_options={"include_usage": True}).usage_wishes == UsageWishes(at_end=True)
