@@ -3,7 +3,9 @@
 Why these options: without a local subchannel pool, channels to one target share one connection, which ties ranks,
 health and isolation together. ``min_reconnect_backoff_ms`` is, in spite of its name, the time one connection attempt
 may take. Pings find a frozen engine while calls run on the connection; without calls none are sent, and grpc's own
-limit of pings without data stays in force, since engines answer too many of them with GOAWAY.
+limit of pings without data stays in force, since a server answers too many of them with GOAWAY. Engines of this field
+allow a ping per 10 s or less; a server with grpc's own defaults gives up a connection that was silent in both
+directions for 140 s, after which grpc pings half as often. For such an engine ``keepalive_secs`` can be raised to 300.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from smg.workers.settings import WorkerDefaults
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-KEEPALIVE_MS = 10_000
+NEVER_MS = 2**31 - 1
 KEEPALIVE_TIMEOUT_MS = 5_000
 MAX_BACKOFF_MS = 5_000
 INITIAL_BACKOFF_MS = 500
@@ -42,8 +44,9 @@ def channel_options(settings: WorkerDefaults) -> Sequence[tuple[str, str | int]]
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_time_ms", round(settings.timeouts.keepalive_secs * 1000) or NEVER_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # else a ping of grpc's own hides ours for 60 s
         ("grpc.keepalive_permit_without_calls", 0),
         ("grpc.initial_reconnect_backoff_ms", INITIAL_BACKOFF_MS),
         ("grpc.max_reconnect_backoff_ms", MAX_BACKOFF_MS),

@@ -31,10 +31,13 @@ class TimeoutSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     Attributes:
         connect_secs: For a free connection or a new one, name look-up and TLS included.
         request_secs: For the whole exchange, to the last byte of the answer.
+        keepalive_secs: Silence after which a gRPC connection with running calls is pinged; an engine that does not
+            answer within 5 seconds is taken for dead and its calls fail. 0 never pings.
     """
 
     connect_secs: Positive = 10.0
     request_secs: Positive = 1800.0
+    keepalive_secs: NotNegative = 10.0
 
 
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -225,3 +225,37 @@ class SilentServer:
             self.open -= 1
             if not self.open:
                 self.closed.set()
+
+
+@asynccontextmanager
+async def freezing_proxy(target: str) -> AsyncIterator[tuple[asyncio.Event, str]]:
+    """Relay a port to ``target`` until the event yielded is set; from then on take bytes and pass on none."""
+    frozen, host, port = asyncio.Event(), *target.split(":")
+    silent = SilentServer()
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if not frozen.is_set():
+                writer.write(data)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        silent.open += 1
+        there, back = await asyncio.open_connection(host, int(port))
+        answers = asyncio.get_running_loop().create_task(pump(there, writer))
+        with suppress(ConnectionError):
+            await pump(reader, back)
+        back.close()
+        await asyncio.wait([answers])
+        writer.close()
+        silent.open -= 1
+        if not silent.open:
+            silent.closed.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield frozen, f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        async with asyncio.timeout(5):
+            await silent.closed.wait()
+        await server.wait_closed()

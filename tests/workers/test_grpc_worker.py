@@ -19,7 +19,7 @@ from smg.core.errors import (
 )
 from smg.core.words import Runtime
 from smg.workers.settings import TimeoutSettings
-from tests.workers.engines import grpc_engine, silent_server
+from tests.workers.engines import freezing_proxy, grpc_engine, silent_server
 from tests.workers.support import generation, grpc_worker, with_defaults
 
 if TYPE_CHECKING:
@@ -254,3 +254,22 @@ async def test_an_unwell_engine_is_a_bad_probe(worker: GrpcWorker, engine: tuple
 
     assert not await worker.probe()
     assert worker.probe_error
+
+
+async def test_a_frozen_engine_is_found_by_pings(engine: tuple[GrpcEngine, str]) -> None:
+    """An engine whose connection stays open and silent fails its calls, long before the request's deadline."""
+    engine[0].hold = "middle"
+    limits = with_defaults(timeouts=TimeoutSettings(request_secs=60, keepalive_secs=1))
+    async with freezing_proxy(engine[1].removeprefix("grpc://")) as (frozen, target):
+        worker = grpc_worker(f"grpc://{target}", runtime="mlx", defaults=limits)
+        await worker.start()
+        async with asyncio.timeout(20):
+            with pytest.raises(UpstreamConnectError):
+                await _freeze_in_mid_stream(worker, frozen)
+        await worker.aclose()
+
+
+async def _freeze_in_mid_stream(worker: GrpcWorker, frozen: asyncio.Event) -> None:
+    async with worker.generate(generation()) as deltas:
+        async for _ in deltas:
+            frozen.set()
