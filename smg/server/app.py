@@ -87,8 +87,12 @@ def around(handler: Handler, parts: Parts) -> Handler:
 
 def front(parts: Parts) -> Handler:
     """Return the handler of the listener that callers reach."""
-    table = RouteTable((*_serving(parts), *_facts(parts), *_admin(parts)), api_key=parts.settings.api_key)
-    return around(table, parts)
+    return around(RouteTable(routes(parts), api_key=parts.settings.api_key), parts)
+
+
+def routes(parts: Parts) -> tuple[Route, ...]:
+    """Return every way in."""
+    return (*_serving(parts), *_facts(parts), *_admin(parts))
 
 
 def faults(parts: Parts) -> Callable[[GatewayError], Handler]:
