@@ -86,7 +86,7 @@ async def _call(worker: GrpcWorker, run: Run, output: Output) -> None:
                 continue
             output.show(piece)
             await output.ready()
-            if run.idle:
+            if piece.finish is not None and run.idle:
                 return
     if not run.done:
         raise UpstreamError(worker.id, "the engine ended a call before its answer", retry=Retry.IF_IDEMPOTENT)

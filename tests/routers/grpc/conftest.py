@@ -23,3 +23,9 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tokenizer(model_path: Path) -> Tokenizer:
     """Return the model's tokenizer: bytes and words, two ids that end a text."""
     return Tokenizer.load(model_path)
+
+
+@pytest.fixture
+def own_tokenizer(model_path: Path) -> Tokenizer:
+    """Return a tokenizer that a test may change."""
+    return Tokenizer.load(model_path)

@@ -11,7 +11,7 @@ from smg.core.errors import (
     UnsupportedEndpointError,
     UnsupportedFieldError,
 )
-from smg.core.words import Endpoint, Runtime
+from smg.core.words import Endpoint, LifeState, Runtime
 from tests.routers.grpc.scripted import HELLO, pipeline, worker_at
 
 if TYPE_CHECKING:
@@ -82,3 +82,31 @@ async def test_a_worker_without_tokenizer_is_no_candidate() -> None:
         assert front.router.registered(request)
         assert list(front.router.candidates(request)) == []
         assert front.router.refusal(request) is None
+
+
+async def test_an_engine_not_yet_known_refuses_nothing(tokenizer: Tokenizer) -> None:
+    """What it speaks may turn out to carry the field."""
+    unknown = await worker_at("grpc://127.0.0.1:1", Runtime.UNSPECIFIED, tokenizer)
+    unknown.move(LifeState.UNHEALTHY, "test")
+    async with pipeline(unknown) as front:
+        request = front.request(Endpoint.CHAT, {**HELLO, "regex": "a+"})
+        front.router.check(request)
+
+        assert front.router.registered(request)
+        assert list(front.router.candidates(request)) == []
+        assert front.router.refusal(request) is None
+
+
+async def test_a_tool_call_is_not_promised(tokenizer: Tokenizer) -> None:
+    """Tools reach the template, but a call that must come cannot be read out of the answer yet."""
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    async with pipeline(await worker_at("grpc://127.0.0.1:1", Runtime.VLLM, tokenizer)) as front:
+        free = front.request(Endpoint.CHAT, {**HELLO, "tools": tools, "tool_choice": "auto"})
+        forced = front.request(Endpoint.CHAT, {**HELLO, "tools": tools, "tool_choice": "required"})
+        front.router.check(free)
+        front.router.check(forced)
+        refusal = front.router.refusal(forced)
+
+        assert list(front.router.candidates(free)) == front.workers
+        assert isinstance(refusal, UnsupportedFieldError)
+        assert refusal.param == "tool_choice"
