@@ -75,13 +75,29 @@ def chat_prompt(body: ChatBody) -> tuple[int, ...]:
     return tuple(
         vocabulary.encode(
             render(
-                body.messages,
+                [_for_template(message) for message in body.messages],
                 tools=tools,
                 add_generation_prompt=body.add_generation_prompt,
                 kwargs=body.chat_template_kwargs,
             )
         )
     )
+
+
+def _for_template(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message with the arguments of its tool calls as objects, which is how engines hand them over."""
+    if not message.get("tool_calls"):
+        return message
+    calls = [{**call, "function": _parsed(call["function"])} for call in message["tool_calls"]]
+    return {**message, "tool_calls": calls}
+
+
+def _parsed(function: dict[str, Any]) -> dict[str, Any]:
+    arguments = function.get("arguments") or {}
+    try:
+        return {**function, "arguments": json.loads(arguments) if isinstance(arguments, str) else arguments}
+    except ValueError as error:
+        raise RefusedError("the arguments of a tool call are not JSON") from error
 
 
 def prompts(prompt: str | list[str | int | list[int]]) -> list[tuple[int, ...]]:
