@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from smg.core.errors import InvalidRequestError
 from smg.core.words import ConnectionMode
 from smg.workers.address import parse_url
 from smg.workers.detection import UnprobedWorker
@@ -58,8 +59,14 @@ class WorkerFactory:
 
 
 def address_of(spec: WorkerSpec) -> Address:
-    """Return where a spec's worker listens; a bare host and port with a stated mode is plain text in that mode."""
-    address = parse_url(spec.url)
-    if address.mode is None and spec.connection_mode is not None:
-        return replace(address, scheme=spec.connection_mode.value)
+    """Return where a spec's worker listens; a bare host and port with a stated mode is plain text in that mode.
+
+    Raises:
+        InvalidRequestError: The URL cannot be used, or its scheme is of another mode than the one stated.
+    """
+    address, stated = parse_url(spec.url), spec.connection_mode
+    if address.mode is None and stated is not None:
+        return replace(address, scheme=stated.value)
+    if stated not in {None, address.mode}:
+        raise InvalidRequestError("connection_mode is another one than the url's", param="connection_mode")
     return address

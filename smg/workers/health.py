@@ -132,6 +132,7 @@ class HealthMonitor:
         try:
             async with asyncio.timeout(LEARN_SECS):
                 await self._worker.discover()
+                self._worker.changed()
                 if not self._worker.models and not self._worker.any_model:
                     return "lists no models"
                 await self._attach()
@@ -143,7 +144,6 @@ class HealthMonitor:
             return "took too long to tell what it serves"
         self._stale, self._learn_backoff = False, 0.0
         self._worker.epoch += known and restarted(old, self._worker.facts, away=away)
-        self._worker.changed()
         return None
 
     async def _attach(self) -> None:

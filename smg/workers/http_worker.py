@@ -81,8 +81,11 @@ class HttpWorker(Worker):
 
     @override
     async def check_health(self) -> None:
+        beyond = (
+            500 if self.runtime is Runtime.EXTERNAL else 300
+        )  # a provider has no health endpoint; it answers or not
         async with self._ask("GET", self.settings.health.endpoint) as answer:
-            if not 200 <= answer.status < 300:  # noqa: PLR2004
+            if not 200 <= answer.status < beyond:  # noqa: PLR2004
                 raise UpstreamUnavailableError(
                     self.id, f"the health endpoint answered {answer.status}", retry=Retry.SAFE
                 )
