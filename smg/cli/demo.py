@@ -7,7 +7,7 @@ import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from smg.cli.words import CommandError, PlainHelp
+from smg.cli.words import CommandError, PlainHelp, port
 from smg.core.errors import ConfigError
 from smg.core.words import ConnectionMode, Runtime
 
@@ -49,7 +49,9 @@ def add(commands: Commands) -> None:
         formatter_class=PlainHelp,
         allow_abbrev=False,
     )
-    parser.add_argument("--port", type=int, default=30000, help="port of the gateway (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=port, default=30000, metavar="PORT", help="port of the gateway (default: %(default)s)"
+    )
     parser.add_argument("--once", action="store_true", help="end after the sample answers")
     parser.set_defaults(run=run)
 
@@ -63,11 +65,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def show(port: int, *, once: bool) -> None:
-    """Start everything, show it, and serve until a signal unless ``once``."""
+async def show(number: int, *, once: bool) -> None:
+    """Start everything, show it, and serve on port ``number`` until a signal unless ``once``."""
     async with AsyncExitStack() as stack:
         engines = [await stack.enter_async_context(engine) for engine in _engines()]
-        gateway = await stack.enter_async_context(_gateway(_settings(port, engines)))
+        gateway = await stack.enter_async_context(_gateway(_settings(number, engines)))
         await _all_ready(gateway, len(engines))
         _tell("\n".join(_where(gateway, engines)))
         await _samples(gateway)
@@ -84,12 +86,12 @@ def _engines() -> list[SimEngine]:
     return [SimEngine(mode, runtime, EngineSettings(model=MODEL)) for mode, runtime in ENGINES]
 
 
-def _settings(port: int, engines: Sequence[SimEngine]) -> Settings:
+def _settings(number: int, engines: Sequence[SimEngine]) -> Settings:
     from smg.config.load import settle  # noqa: PLC0415
     from smg.config.sources import Given  # noqa: PLC0415
 
     tree = {
-        "server": {"host": HOST, "port": port, "shutdown_grace_period_secs": GRACE_SECS},
+        "server": {"host": HOST, "port": number, "shutdown_grace_period_secs": GRACE_SECS},
         "metrics": {"host": HOST, "port": 0},
         "log": {"level": "error"},
         "workers": [{"url": engine.url} for engine in engines],
@@ -164,7 +166,7 @@ def _tell(text: str) -> None:
     print(text, flush=True)
 
 
-def _require_free(port: int) -> None:
+def _require_free(number: int) -> None:
     """Refuse a port that is taken, before anything is started.
 
     Raises:
@@ -173,7 +175,7 @@ def _require_free(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or "out of range"
-            raise ConfigError(f"port {port}: {reason.lower()}; choose another one: smg demo --port 30100") from None
+            probe.bind((HOST, number))
+        except OSError as error:
+            reason = (error.strerror or "cannot be used").lower()
+            raise ConfigError(f"port {number}: {reason}; choose another one: smg demo --port 30100") from None

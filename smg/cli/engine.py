@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smg.cli.words import PlainHelp
+from smg.cli.words import CommandError, PlainHelp, not_negative, port, whole
 from smg.core.words import ConnectionMode, Runtime
 
 if TYPE_CHECKING:
@@ -37,14 +37,18 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--mode", choices=[mode.value for mode in ConnectionMode], default="http", help=_shown("speak"))
     parser.add_argument("--runtime", choices=["sglang", "vllm", "mlx"], default="sglang", help=_shown("resemble"))
-    parser.add_argument("--count", type=int, default=1, metavar="N", help=_shown("engines to run"))
+    parser.add_argument("--count", type=whole(1, 1000), default=1, metavar="N", help=_shown("engines to run"))
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help=_shown("address to listen on"))
     parser.add_argument(
-        "--port", type=int, default=0, metavar="PORT", help=_shown("of the first, the others follow; 0 takes free ones")
+        "--port",
+        type=port,
+        default=0,
+        metavar="PORT",
+        help=_shown("of the first, the others follow; 0 takes free ones"),
     )
     parser.add_argument("--model", default="sim", metavar="NAME", help=_shown("model name to serve"))
     parser.add_argument(
-        "--speed", type=float, default=1.0, metavar="TIMES", help=_shown("how many times faster; 0 never waits")
+        "--speed", type=not_negative, default=1.0, metavar="TIMES", help=_shown("how many times faster; 0 never waits")
     )
     parser.set_defaults(run=run)
 
@@ -63,7 +67,10 @@ def run(args: argparse.Namespace) -> int:
         port=args.port,
         host=args.host,
     )
-    uvloop.run(serve_engines(plan, EngineSettings(model=args.model, speed=args.speed), tell))
+    try:
+        uvloop.run(serve_engines(plan, EngineSettings(model=args.model, speed=args.speed), tell))
+    except RuntimeError as error:  # how gRPC says that a port is taken
+        raise CommandError(f"cannot listen: {str(error).splitlines()[0]}") from error
     return 0
 
 

@@ -115,7 +115,9 @@ def _default(flag: Flag) -> str:
     value = default_at(flag.path)
     if flag.switch or value is None or value == ():
         return ""
-    text = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+    text = (
+        ", ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else value
+    )
     return f" (default: {text})"
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 ANSWER_SECS = 30.0
 QUESTION = "What does a gateway for inference do?"
-MAX_TOKENS = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,6 @@ def _request(host: str, port: int, model: str) -> bytes:
         {
             "model": model,
             "stream": True,
-            "max_tokens": MAX_TOKENS,
             "messages": [{"role": "user", "content": QUESTION}],
         }
     ).encode()
