@@ -107,7 +107,7 @@ def _could_serve(worker: Worker, model: str) -> TypeGuard[GrpcWorker]:
 
 def _refusals(job: Job, workers: Iterable[GrpcWorker]) -> dict[Dialect, GatewayError | None]:
     """Return for each protocol among ``workers`` why its engines cannot do the job; None if they can."""
-    return {dialect: _refusal(job, dialect) for dialect in {worker.dialect for worker in workers}}
+    return {dialect: _refusal(job, dialect) for dialect in dict.fromkeys(worker.dialect for worker in workers)}
 
 
 def _refusal(job: Job, dialect: Dialect) -> GatewayError | None:

@@ -36,3 +36,14 @@ async def test_an_echoed_prompt_stands_before_the_answer(tokenizer: Tokenizer) -
 
     assert front.json["choices"][0]["text"] == "ab"
     assert front.json["usage"]["completion_tokens"] == 0
+
+
+async def test_silence_takes_what_the_context_leaves(tokenizer: Tokenizer) -> None:
+    """OpenAI's 16 tokens, or as many as there is room for."""
+    script = Script()
+    async with scripted(Runtime.VLLM, tokenizer, script) as (front, engine):
+        script.messages = (engine.complete("stop", *ids_of(tokenizer, "a")),)
+        await front.ask(Endpoint.COMPLETIONS, {"model": "m", "prompt": [[5], [5] * 60]})
+        limits = {len(one.tokenized.input_ids): one.sampling_params.max_tokens for one in engine.asked}
+
+    assert limits == {1: 16, 60: 4}

@@ -11,7 +11,8 @@ from smg.core.errors import (
     ContextLengthError,
 )
 from smg.core.words import Endpoint, Runtime
-from tests.routers.grpc.scripted import HELLO, Script, ids_of, scripted
+from smg.testing.sink import CollectingSink
+from tests.routers.grpc.scripted import HELLO, Script, ScriptedEngine, ids_of, pipeline, scripted, worker_at
 
 if TYPE_CHECKING:
     from smg.text.tokenizer import Tokenizer
@@ -55,3 +56,36 @@ async def test_a_request_beyond_the_context_is_refused(tokenizer: Tokenizer, ask
             await front.ask(Endpoint.CHAT, {**HELLO, **asked})
 
         assert engine.asked == []
+
+
+async def test_the_workers_rank_is_asked_for(tokenizer: Tokenizer) -> None:
+    """Several workers may stand behind one address; 0 is a rank."""
+    script = Script()
+    engine = ScriptedEngine(Runtime.VLLM, script)
+    script.messages = (engine.complete("stop", *ids_of(tokenizer, "a")),)
+    async with engine.serving() as address:
+        async with pipeline(await worker_at(f"grpc://{address}@0", Runtime.VLLM, tokenizer)) as front:
+            await front.ask(Endpoint.CHAT, HELLO)
+        async with pipeline(await worker_at(f"grpc://{address}", Runtime.VLLM, tokenizer)) as front:
+            await front.ask(Endpoint.CHAT, HELLO)
+    ranked, plain = engine.asked
+
+    assert ranked.HasField("data_parallel_rank")
+    assert ranked.data_parallel_rank == 0
+    assert not plain.HasField("data_parallel_rank")
+
+
+async def test_a_second_attempt_asks_under_another_name(tokenizer: Tokenizer) -> None:
+    """The prompt stays the same; an engine that still knows the first name would refuse it."""
+    script = Script()
+    async with scripted(Runtime.VLLM, tokenizer, script) as (front, engine):
+        script.messages = (engine.complete("stop", *ids_of(tokenizer, "a")),)
+        request = front.request(Endpoint.CHAT, HELLO)
+        front.router.check(request)
+        for sink in (CollectingSink(), CollectingSink()):
+            with front.workers[0].lease(1) as lease:
+                await front.router.dispatch(front.workers[0], request, sink, lease)
+        first, second = engine.asked
+
+    assert first.tokenized == second.tokenized
+    assert first.request_id != second.request_id
