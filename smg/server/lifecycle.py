@@ -133,7 +133,11 @@ class Gateway:
         return not len(self._running)
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        metrics = MetricsObserver(self._settings.metrics.duration_buckets, lambda: self.registry.fleet)
+        metrics = MetricsObserver(
+            self._settings.metrics.duration_buckets,
+            lambda: self.registry.fleet,
+            lambda: 0 if self._listener is None else self._listener.connections,
+        )
         observer = Observers(LogObserver(), metrics)
         encoder = Encoder()
         stack.push_async_callback(encoder.aclose)

@@ -90,6 +90,12 @@ class Listener:
             raise RuntimeError("the listener has not been started")
         return self._site.port
 
+    @property
+    def connections(self) -> int:
+        """Open connections, idle ones included."""
+        server = None if self._runner is None else self._runner.server
+        return 0 if server is None else len(server.connections)
+
     async def start(self, bind: Bind) -> None:
         """Accept callers from now on.
 

@@ -84,6 +84,7 @@ async def test_caller_who_leaves_cancels_the_handler() -> None:
         _, writer = await served.connect()
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await begun.wait()
+        assert served.listener.connections == 1
         writer.close()
         await ended.wait()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
@@ -32,7 +32,7 @@ UNKNOWN = "unknown"
 class MetricsObserver:
     """Counts events; ``render`` is what Prometheus reads."""
 
-    def __init__(self, buckets: Sequence[float], fleet: Callable[[], Fleet]) -> None:
+    def __init__(self, buckets: Sequence[float], fleet: Callable[[], Fleet], connections: Callable[[], int]) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # else each series has a second, unread
         self._registry = CollectorRegistry()
         self._fleet = fleet
@@ -75,6 +75,8 @@ class MetricsObserver:
         self._moves = Counter(
             "smg_worker_state_changes_total", "Changes of a worker's state.", ("from", "to"), registry=registry
         )
+        open_now = Gauge("smg_http_connections_active", "Open connections of callers.", registry=registry)
+        open_now.set_function(connections)
         registry.register(FleetCollector(fleet))
 
     def notify(self, event: Event) -> None:

@@ -30,7 +30,7 @@ def _samples(observer: Any) -> Any:
 
 
 def _observer() -> Any:
-    return MetricsObserver((0.1, 1.0), Fleet)
+    return MetricsObserver((0.1, 1.0), Fleet, lambda: 3)
 
 
 def test_requests_are_counted_by_method_path_and_outcome() -> None:
@@ -94,3 +94,8 @@ def test_probes_are_counted_by_result() -> None:
     samples = _samples(observer)
     assert samples["smg_worker_health_checks_total", "failure"] == 1
     assert samples["smg_worker_health_checks_total", "success"] == 0
+
+
+def test_open_connections_are_read_when_asked() -> None:
+    """The gauge is the listener's own count."""
+    assert _samples(_observer())[("smg_http_connections_active",)] == 3
