@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from smg.core.events import AttemptEnded, ProbeEnded, RequestFinished, WorkerAdded, WorkerLifeChanged, WorkerRemoved
+from smg.core.events import AttemptEnded, ProbeEnded, RequestFinished, WorkerLifeChanged, WorkerRemoved
 from smg.core.words import LifeState, Outcome
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ class MetricsObserver:
         self._registry = CollectorRegistry()
         self._fleet = fleet
         self._bound: dict[tuple[str, str, int, str], tuple[Counter, Histogram, Counter]] = {}
-        self._urls: dict[str, str] = {}
         registry = self._registry
         self._requests = Counter("smg_http_requests_total", "Requests answered.", ("method", "path"), registry=registry)
         self._durations = Histogram(
@@ -90,10 +89,8 @@ class MetricsObserver:
                 self._probe_results[healthy].inc()
             case WorkerLifeChanged(_, _, old, new, _):
                 self._moves.labels(old.value, new.value).inc()
-            case WorkerAdded(worker_id, url, _):
-                self._urls[worker_id] = url
-            case WorkerRemoved(worker_id, _):
-                self._selected.remove_by_labels({"worker": self._urls.pop(worker_id, UNKNOWN)})
+            case WorkerRemoved(_, url):
+                self._selected.remove_by_labels({"worker": url})
             case _:
                 pass
 
@@ -131,7 +128,8 @@ class MetricsObserver:
 
     def _attempted(self, event: AttemptEnded) -> None:
         mode = event.mode.value if event.mode else UNKNOWN
-        self._selected.labels(self._urls.get(event.worker_id, UNKNOWN), mode).inc()
+        worker = self._fleet().workers.get(event.worker_id)
+        self._selected.labels(worker.url if worker else UNKNOWN, mode).inc()
         if event.attempt > 1:
             self._retries.inc()
         if event.outcome is Outcome.FAILED:

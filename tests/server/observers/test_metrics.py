@@ -4,10 +4,11 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from smg.core.events import AttemptEnded, ProbeEnded, RequestFinished, WorkerAdded, WorkerRemoved
+from smg.core.events import AttemptEnded, ProbeEnded, RequestFinished, WorkerRemoved
 from smg.core.words import ConnectionMode, Outcome, WorkerId
 from smg.server.observers.metrics import MetricsObserver
 from smg.workers.fleet import Fleet
+from tests.workers.support import grpc_worker
 
 WORKER = WorkerId("w1")
 
@@ -30,7 +31,7 @@ def _samples(observer: Any) -> Any:
 
 
 def _observer() -> Any:
-    return MetricsObserver((0.1, 1.0), Fleet, lambda: 3)
+    return MetricsObserver((0.1, 1.0), lambda: Fleet({WORKER: grpc_worker("grpc://a:1")}), lambda: 3)
 
 
 def test_requests_are_counted_by_method_path_and_outcome() -> None:
@@ -63,8 +64,6 @@ def test_made_up_names_never_become_labels() -> None:
 def test_attempts_tell_picks_retries_and_failures() -> None:
     """Each attempt counts as a pick, the later ones as retries, the failed ones by their code."""
     observer = _observer()
-    observer.notify(WorkerAdded(WORKER, "grpc://a:1", "api"))
-
     observer.notify(_attempt(outcome=Outcome.FAILED, code="upstream_timeout"))
     observer.notify(_attempt(number=2))
 
@@ -77,7 +76,6 @@ def test_attempts_tell_picks_retries_and_failures() -> None:
 def test_series_of_a_removed_worker_are_dropped() -> None:
     """What is gone does not stay on the page."""
     observer = _observer()
-    observer.notify(WorkerAdded(WORKER, "grpc://a:1", "api"))
     observer.notify(_attempt())
 
     observer.notify(WorkerRemoved(WORKER, "grpc://a:1"))
