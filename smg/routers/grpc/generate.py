@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 DEFAULT_TOKENS = 128
 """What SGLang takes silence for."""
-
-BESIDE = ("priority", "lora_path", "lora_id", "extra_key", "custom_logit_processor")
-"""Fields that stand beside ``sampling_params`` and few engines know."""
 
 
 class GenerateJob(GenerationJob):
@@ -71,11 +67,9 @@ class GenerateJob(GenerationJob):
 
 
 def _ask(body: GenerateBody, number: int) -> Ask:
-    sampling = generate_sampling(body.params(number))
-    beside = {name: value for name in BESIDE if (value := getattr(body, name)) is not None}
     logprobs = body.alternatives(number)
     return Ask(
-        sampling=replace(sampling, extra=sampling.extra | beside),
+        sampling=generate_sampling(body.params(number)),
         default_tokens=DEFAULT_TOKENS,
         logprobs=logprobs,
         prompt_logprobs=logprobs if body.scores_prompt(number) else None,
