@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from blockbuster import BlockingError
 
@@ -11,7 +13,7 @@ async def test_a_blocking_call_in_the_gateway_is_found():
     from smg.core import clock
 
     source = "import time\nasync def stall():\n    time.sleep(0.001)\n"
-    scope: dict[str, object] = {}
+    scope: dict[str, Any] = {}
     exec(compile(source, clock.__file__, "exec"), scope)
 
     with pytest.raises(BlockingError):

@@ -1,0 +1,1 @@
+"""Real engines behind the gateway (make test-engines)."""
