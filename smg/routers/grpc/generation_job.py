@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from smg.core.errors import InvalidRequestError
 from smg.core.generation import Generation
 from smg.routers.grpc.choice import Choice
 from smg.routers.grpc.job import Job, context_length
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from smg.wire.openai.answer_style import AnswerStyle
     from smg.wire.openai.stream_options import StreamOptions
     from smg.workers.grpc_worker import GrpcWorker
+
+ANSWERS_AT_MOST = 4096
+"""Answers to one request; each has a state of its own from the first call on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,16 @@ class Ask:
 
 
 class GenerationJob(Job):
-    """A request for sampled text: one ask per prompt, all with the same number of answers."""
+    """A request for sampled text: one ask per prompt, all with the same number of answers.
+
+    Raises:
+        InvalidRequestError: The body is at fault, or asks for too many answers.
+    """
 
     def __init__(self, request: InferenceRequest, kit: Kit, asks: Sequence[Ask]) -> None:
         super().__init__(request, kit)
+        if sum(ask.sampling.n for ask in asks) > ANSWERS_AT_MOST:
+            raise InvalidRequestError(f"n times the prompts must be at most {ANSWERS_AT_MOST}", param="n")
         self._asks = asks
         self._encoded: dict[str, list[Prompt]] = {}
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from smg.core.errors import Retry, UpstreamError
-
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
     from typing import Any
@@ -88,8 +86,6 @@ async def _call(worker: GrpcWorker, run: Run, output: Output) -> None:
             await output.ready()
             if piece.finish is not None and run.idle:
                 return
-    if not run.done:
-        raise UpstreamError(worker.id, "the engine ended a call before its answer", retry=Retry.IF_IDEMPOTENT)
 
 
 async def together(works: Sequence[Coroutine[Any, Any, None]]) -> None:

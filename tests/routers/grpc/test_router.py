@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         pytest.param(Endpoint.COMPLETIONS, {"model": "m", "prompt": [[]]}, "prompt", id="empty ids"),
         pytest.param(Endpoint.CHAT, {**HELLO, "temperature": "hot"}, "temperature", id="wrong type"),
         pytest.param(Endpoint.GENERATE, {"text": ""}, "text", id="empty native prompt"),
+        pytest.param(Endpoint.COMPLETIONS, {"model": "m", "prompt": ["a"] * 1000, "n": 100}, "n", id="too many"),
     ],
 )
 async def test_a_bad_request_is_refused_before_any_pick(

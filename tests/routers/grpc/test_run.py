@@ -117,3 +117,16 @@ async def test_a_caller_who_leaves_frees_the_engine(tokenizer: Tokenizer) -> Non
         await engine.until_aborted()
 
     assert front.workers[0].in_flight == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_that_ends_before_its_answer_is_a_failure(tokenizer: Tokenizer, stream: bool) -> None:
+    """Half an answer is never passed off as a whole one."""
+    script = Script()
+    async with scripted(Runtime.VLLM, tokenizer, script) as (front, engine):
+        script.messages = (engine.chunk(*ids_of(tokenizer, "ab")),)
+        with pytest.raises(UpstreamError):
+            await front.ask(Endpoint.CHAT, {**HELLO, "stream": stream})
+
+    assert front.sink.started == stream
+    assert not front.sink.finished
