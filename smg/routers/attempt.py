@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from smg.core.errors import DownstreamError, Retry, StreamBrokenError, UpstreamError
+from smg.core.errors import DownstreamError, Retry, RoutingError, StreamBrokenError, UpstreamError
 from smg.core.events import AttemptEnded
 from smg.core.words import Outcome
 
@@ -67,6 +67,9 @@ class Attempt:
         except DownstreamError as error:
             self._code = error.code
             lease.settle(Outcome.SUCCEEDED)  # the worker did right to refuse
+            raise
+        except (ConnectionResetError, RoutingError):
+            lease.settle(Outcome.ABANDONED)  # the caller has gone, or the gateway is too busy: not the worker's doing
             raise
         except UpstreamError as error:
             self._code = error.code

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from typing_extensions import override
 
-from smg.core.errors import Retry, UpstreamRejectedError
+from smg.core.errors import Retry, UnsupportedEndpointError, UpstreamRejectedError
 from smg.core.request import ReplyHead
-from smg.core.words import Outcome, WorkerType
+from smg.core.words import Endpoint, Outcome, Runtime, WorkerType
 from smg.routers.router import Router
 from smg.wire.headers import downstream_headers, upstream_headers
 from smg.wire.splice import set_field
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 WHOLE_BYTES = 1 << 20
 """A plain answer up to this size is read whole before the caller sees its head, so that a worker which
 breaks off in it can be replaced."""
+
+LACKING = frozenset({(Runtime.VLLM, Endpoint.GENERATE)})
+"""Paths that an engine's HTTP server does not have; such a worker is not asked while others can be."""
 
 RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -48,11 +51,16 @@ class HttpRouter(Router):
         """Nothing more: the engine judges what it is sent, and its verdict is passed on."""
 
     @override
-    def candidates(self, request: InferenceRequest) -> tuple[HttpWorker, ...]:
-        return self._fleet().select(HttpWorker, WorkerType.REGULAR, model=request.model)
+    def candidates(self, request: InferenceRequest) -> Sequence[HttpWorker]:
+        ready = self._fleet().select(HttpWorker, WorkerType.REGULAR, model=request.model)
+        return [worker for worker in ready if (worker.runtime, request.endpoint) not in LACKING]
 
     @override
     def refusal(self, request: InferenceRequest) -> GatewayError | None:
+        fleet = self._fleet().workers.values()
+        workers = [worker for worker in fleet if isinstance(worker, HttpWorker) and worker.serves(request.model)]
+        if all((worker.runtime, request.endpoint) in LACKING for worker in workers):
+            return UnsupportedEndpointError(f"the engines of this model have no {request.endpoint.value}")
         return None
 
     @override

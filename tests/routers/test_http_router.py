@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
+import pytest
 from aiohttp import web
 
+from smg.core.errors import UnsupportedEndpointError
+from smg.core.events import AttemptEnded
+from smg.core.words import Endpoint, Outcome, Runtime
 from smg.testing.sink import CollectingSink
 from smg.workers.spec import read_spec
 from tests.routers.fleets import answering, fleet_of, inference
@@ -99,3 +104,35 @@ async def test_a_worker_of_another_model_is_no_candidate():
         await fleet.attempts.route(inference(), sink)
 
         assert sink.body == b"b"
+
+
+async def test_an_engine_without_the_path_is_not_asked():
+    """``/generate`` goes to an engine that has it; where none has, the caller is told so."""
+    async with fleet_of(answering(), answering(body=b"b")) as fleet:
+        lacking, having = fleet.workers
+        lacking.detected, having.detected = Runtime.VLLM, Runtime.SGLANG
+        request = dataclasses.replace(inference(), endpoint=Endpoint.GENERATE, path="/generate")
+        sink = CollectingSink()
+        await fleet.attempts.route(request, sink)
+
+        assert sink.body == b"b"
+
+        having.detected = Runtime.VLLM
+        with pytest.raises(UnsupportedEndpointError):
+            await fleet.attempts.route(request, CollectingSink())
+
+
+async def test_a_caller_who_leaves_while_drained_counts_against_nobody():
+    """A reset of the caller's connection is not the worker's failure."""
+    async with fleet_of(answering(body=b"x" * 3_000_000)) as fleet:
+        sink = CollectingSink()
+        sink.pause()
+        sink.leave()
+        sink.pause()
+        task = asyncio.get_running_loop().create_task(fleet.attempts.route(inference(), sink))
+        await asyncio.wait_for(sink.until_drained_on(), 5)
+        sink.resume()
+        with pytest.raises(ConnectionResetError):
+            await asyncio.wait_for(task, 5)
+
+        assert [event.outcome for event in fleet.observer.of(AttemptEnded)] == [Outcome.ABANDONED]

@@ -8,7 +8,6 @@ from typing_extensions import override
 
 from smg.core.errors import (
     GatewayError,
-    RoutingError,
     UnsupportedEndpointError,
     UnsupportedFieldError,
     UpstreamConnectError,
@@ -87,11 +86,7 @@ class GrpcRouter(Router):
     @override
     async def dispatch(self, worker: Worker, request: InferenceRequest, sink: Sink, lease: Lease) -> None:
         assert isinstance(worker, GrpcWorker)  # noqa: S101  (one of our own candidates)
-        try:
-            await _job_of(self, request).answer(worker, sink)
-        except (ConnectionResetError, RoutingError):
-            lease.settle(Outcome.ABANDONED)  # the caller has gone, or the gateway is too busy: not the worker's doing
-            raise
+        await _job_of(self, request).answer(worker, sink)
         lease.settle(Outcome.SUCCEEDED)
 
 

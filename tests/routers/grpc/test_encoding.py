@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
+from smg.core.clock import MonotonicClock
 from smg.core.errors import InvalidRequestError, NoWorkerError
+from smg.core.events import AttemptEnded
 from smg.core.words import Endpoint, Outcome, Runtime
+from smg.routers.attempt import Attempt, Surroundings
 from smg.routers.grpc.encoding import Reader
 from smg.text.encoder import Encoder
 from smg.text.template import ChatTemplate
 from tests.routers.grpc.scripted import HELLO, Script, scripted
+from tests.workers.support import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -70,8 +76,9 @@ async def test_a_busy_gateway_is_not_the_workers_fault(tokenizer: Tokenizer) -> 
         front.router._kit.encoder._timeout_secs = 0
         request = front.request(Endpoint.COMPLETIONS, {**HELLO, "prompt": "word " * 500})
         front.router.check(request)
-        lease = front.workers[0].lease(1)
-        with pytest.raises(NoWorkerError), lease:
-            await front.router.dispatch(front.workers[0], request, front.sink, lease)
+        observer = Recorder()
+        around = Surroundings(MonotonicClock(), observer, Random(1), asyncio.sleep)
+        with pytest.raises(NoWorkerError):
+            await Attempt(front.router, front.workers[0], around).run(request, front.sink)
 
-    assert lease.outcome is Outcome.ABANDONED
+    assert [event.outcome for event in observer.of(AttemptEnded)] == [Outcome.ABANDONED]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
+from smg.core.clock import MonotonicClock
+from smg.core.events import AttemptEnded
 from smg.core.words import Endpoint, Outcome, Runtime
+from smg.routers.attempt import Attempt, Surroundings
 from tests.routers.grpc.scripted import DEADLINE_SECS, HELLO, Script, contents, ids_of, scripted
+from tests.workers.support import Recorder
 
 if TYPE_CHECKING:
     from smg.text.tokenizer import Tokenizer
@@ -38,8 +43,9 @@ async def test_a_gone_caller_is_not_the_workers_fault(tokenizer: Tokenizer) -> N
         front.sink.leave()
         request = front.request(Endpoint.CHAT, {**HELLO, "stream": True})
         front.router.check(request)
-        lease = front.workers[0].lease(1)
-        with pytest.raises(ConnectionResetError), lease:
-            await front.router.dispatch(front.workers[0], request, front.sink, lease)
+        observer = Recorder()
+        around = Surroundings(MonotonicClock(), observer, Random(1), asyncio.sleep)
+        with pytest.raises(ConnectionResetError):
+            await Attempt(front.router, front.workers[0], around).run(request, front.sink)
 
-    assert lease.outcome is Outcome.ABANDONED
+    assert [event.outcome for event in observer.of(AttemptEnded)] == [Outcome.ABANDONED]
