@@ -30,12 +30,9 @@ RETRY_AFTER_SECS = 1.0
 class Attempts:
     """Takes an inference request to an answer."""
 
-    def __init__(
-        self, routers: Sequence[Router], policies: PolicyTable, retry: RetrySettings, surroundings: Surroundings
-    ) -> None:
+    def __init__(self, routers: Sequence[Router], policies: PolicyTable, surroundings: Surroundings) -> None:
         self._routers = tuple(routers)
         self._policies = policies
-        self._retry = retry
         self._around = surroundings
 
     async def route(self, request: InferenceRequest, sink: Sink) -> None:
@@ -54,8 +51,8 @@ class Attempts:
                 return await Attempt(router, worker, self._around).run(request, sink)
             except UpstreamError as error:
                 failed[worker.id] = error
-                self._judge(error, request, sink)
-            await self._around.sleep(self._back_off_secs(len(failed)))
+                _judge(error, worker.settings.retry, request, sink)
+            await self._around.sleep(self._back_off_secs(worker.settings.retry, len(failed)))
 
     def _checked(self, request: InferenceRequest) -> tuple[Router, ...]:
         routers = tuple(router for router in self._routers if router.registered(request))
@@ -89,13 +86,14 @@ class Attempts:
             f"no worker that serves {request.model!r} is available now", retry_after_secs=RETRY_AFTER_SECS
         )
 
-    def _judge(self, error: UpstreamError, request: InferenceRequest, sink: Sink) -> None:
-        """Raise ``error`` if it is the final word; return if another attempt may be made."""
-        spent = self._retry.disable_retry or request.trail.attempts >= self._retry.max_retries
-        if spent or sink.started or error.retry is Retry.NEVER:
-            raise error
-
-    def _back_off_secs(self, failures: int) -> float:
+    def _back_off_secs(self, retry: RetrySettings, failures: int) -> float:
         """Return a wait with full jitter: anything up to the exponential bound."""
-        bound = self._retry.initial_backoff_ms * self._retry.backoff_multiplier ** (failures - 1)
-        return self._around.rng.uniform(0, min(bound, self._retry.max_backoff_ms)) / 1000
+        bound = retry.initial_backoff_ms * retry.backoff_multiplier ** (failures - 1)
+        return self._around.rng.uniform(0, min(bound, retry.max_backoff_ms)) / 1000
+
+
+def _judge(error: UpstreamError, retry: RetrySettings, request: InferenceRequest, sink: Sink) -> None:
+    """Raise ``error`` if it is the final word; return if another attempt may be made."""
+    spent = retry.disable_retry or request.trail.attempts >= retry.max_retries
+    if spent or sink.started or error.retry is Retry.NEVER:
+        raise error

@@ -32,8 +32,6 @@ breaks off in it can be replaced."""
 LACKING = frozenset({(Runtime.VLLM, Endpoint.GENERATE)})
 """Paths that an engine's HTTP server does not have; such a worker is not asked while others can be."""
 
-RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-
 
 class HttpRouter(Router):
     """Narrows the fleet to its HTTP workers and passes bytes through."""
@@ -84,7 +82,7 @@ class HttpRouter(Router):
 
 
 async def _rejection(worker: HttpWorker, answer: HttpAnswer, lease: Lease) -> UpstreamRejectedError:
-    retryable = answer.status in RETRYABLE_STATUSES
+    retryable = answer.status in worker.settings.retry.retryable_status_codes
     if not retryable:
         lease.settle(Outcome.SUCCEEDED)  # the worker did right to refuse
     return UpstreamRejectedError(

@@ -155,7 +155,7 @@ class Gateway:
         )
         policies = PolicyTable(self._settings.policy, self._rng)
         around = Surroundings(self._clock, observer, self._rng, asyncio.sleep)
-        return Attempts(routers, policies, self._settings.worker_defaults.retry, around)
+        return Attempts(routers, policies, around)
 
     def _parts(self, attempts: Attempts, observer: Observer) -> Parts:
         return Parts(

@@ -32,12 +32,12 @@ class TimeoutSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         connect_secs: For a free connection or a new one, name look-up and TLS included.
         request_secs: For the whole exchange, to the last byte of the answer.
         keepalive_secs: Silence after which a gRPC connection with running calls is pinged; an engine that does not
-            answer within 5 seconds is taken for dead and its calls fail. 0 never pings.
+            answer within 4 seconds is taken for dead and its calls fail. 0 never pings.
     """
 
     connect_secs: Positive = 10.0
     request_secs: Positive = 1800.0
-    keepalive_secs: NotNegative = 10.0
+    keepalive_secs: NotNegative = 5.0
 
 
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,14 +105,14 @@ class HealthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class RetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a failed attempt is tried again, on another worker.
+    """When an attempt that failed at this worker is tried again, on another.
 
     Attributes:
         max_retries: Attempts in all, the first included.
-        initial_backoff_ms: Wait before the first retry.
+        initial_backoff_ms: Bound of the wait before the first retry; each wait is drawn from 0 to its bound.
         max_backoff_ms: Longest wait.
-        backoff_multiplier: Growth of the wait, at least 1.
-        jitter_factor: Share of the wait that is random, 0 to 1.
+        backoff_multiplier: Growth of the bound, at least 1.
+        retryable_status_codes: Answers of an HTTP worker that count as its failure; others are the last word.
         disable_retry: One attempt only.
     """
 
@@ -120,7 +120,7 @@ class RetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     initial_backoff_ms: Annotated[int, msgspec.Meta(ge=0)] = 50
     max_backoff_ms: Annotated[int, msgspec.Meta(ge=0)] = 30_000
     backoff_multiplier: Annotated[float, msgspec.Meta(ge=1)] = 1.5
-    jitter_factor: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.2
+    retryable_status_codes: tuple[Annotated[int, msgspec.Meta(ge=400, le=599)], ...] = (408, 429, 500, 502, 503, 504)
     disable_retry: bool = False
 
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING
 
+import msgspec
 from aiohttp import web
 
 from smg.core.clock import MonotonicClock
@@ -19,11 +20,12 @@ from smg.routers.http_router import HttpRouter
 from smg.workers.fleet import assemble
 from smg.workers.settings import RetrySettings
 from smg.workers.spec import read_spec
-from tests.workers.support import Recorder, factory
+from tests.workers.support import QUICK, Recorder, factory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from smg.workers.settings import WorkerDefaults
     from smg.workers.worker import Worker
 
     Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -32,13 +34,13 @@ if TYPE_CHECKING:
 class Fleetful:
     """A fleet of HTTP workers, the attempt loop over it, and what was observed."""
 
-    def __init__(self, workers: list[Worker], retry: RetrySettings | None = None) -> None:
+    def __init__(self, workers: list[Worker]) -> None:
         self.workers = workers
         self.observer = Recorder()
         self.waits: list[float] = []
         around = Surroundings(MonotonicClock(), self.observer, Random(1), self._sleep)
         router = HttpRouter(self.fleet, gateway_auth=False)
-        self.attempts = Attempts([router], PolicyTable("passthrough", Random(1)), retry or RetrySettings(), around)
+        self.attempts = Attempts([router], PolicyTable("passthrough", Random(1)), around)
 
     def fleet(self):
         """Return the fleet as it is now."""
@@ -52,18 +54,19 @@ class Fleetful:
 async def fleet_of(*handles: Handle, retry: RetrySettings | None = None) -> AsyncIterator[Fleetful]:
     """Start one backend per handler and a ready worker ``w0``, ``w1`` … in front of each."""
     async with AsyncExitStack() as stack:
-        workers = [await _worker(stack, f"w{n}", handle) for n, handle in enumerate(handles)]
-        yield Fleetful(workers, retry)
+        defaults = msgspec.structs.replace(QUICK, retry=retry or RetrySettings())
+        workers = [await _worker(stack, f"w{n}", handle, defaults) for n, handle in enumerate(handles)]
+        yield Fleetful(workers)
 
 
-async def _worker(stack: AsyncExitStack, name: str, handle: Handle) -> Worker:
+async def _worker(stack: AsyncExitStack, name: str, handle: Handle, defaults: WorkerDefaults) -> Worker:
     runner = web.ServerRunner(web.Server(handle, handler_cancellation=True), shutdown_timeout=0.1)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     spec = read_spec({"url": f"http://127.0.0.1:{runner.addresses[0][1]}", "models": [{"id": "tiny"}]})
-    worker = factory().build(spec, WorkerId(name), "test")
+    worker = factory(defaults).build(spec, WorkerId(name), "test")
     await worker.start()
     stack.push_async_callback(worker.aclose)
     worker.move(LifeState.READY, "well")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from smg.core.errors import NoWorkerError, StreamBrokenError, UnknownModelError, UpstreamError, UpstreamRejectedError
@@ -130,3 +131,18 @@ async def test_slots_are_given_back():
 
         assert [worker.in_flight for worker in fleet.workers] == [0, 0]
         assert [event.outcome for event in fleet.observer.of(AttemptEnded)] == [Outcome.FAILED, Outcome.SUCCEEDED]
+
+
+async def test_each_worker_has_its_own_rules():
+    """A worker that is not to be followed by a retry is not, and its statuses are its own."""
+    seen: list[str] = []
+    async with fleet_of(answering(503, seen=seen), answering(418, seen=seen), answering(seen=seen)) as fleet:
+        first, second, _ = fleet.workers
+        second.settings = msgspec.structs.replace(second.settings, retry=RetrySettings(retryable_status_codes=(418,)))
+        await fleet.attempts.route(inference(), CollectingSink())
+        assert len(seen) == 3
+
+        first.settings = msgspec.structs.replace(first.settings, retry=RetrySettings(disable_retry=True))
+        with pytest.raises(UpstreamRejectedError):
+            await fleet.attempts.route(inference(), CollectingSink())
+        assert len(seen) == 4
