@@ -80,7 +80,7 @@ async def exchange(  # noqa: PLR0913, PLR0917 - one per part of a request
         response = await session.request(
             method,
             URL(url, encoded=True),
-            headers=CIMultiDict(headers),
+            headers=_spelt_alike(headers),
             data=None if body is None else WholeBody(body),
             allow_redirects=False,
             server_hostname=server_name,
@@ -90,3 +90,9 @@ async def exchange(  # noqa: PLR0913, PLR0917 - one per part of a request
         yield HttpAnswer(worker_id, response)
     finally:
         response.close()  # after the body's end the connection is back in the pool, and this does nothing
+
+
+def _spelt_alike(headers: Sequence[tuple[str, str]]) -> CIMultiDict[str]:
+    """Return the fields with every repeat spelt as its first: aiohttp would keep but the last of two spellings."""
+    spelling: dict[str, str] = {}
+    return CIMultiDict((spelling.setdefault(name.lower(), name), value) for name, value in headers)

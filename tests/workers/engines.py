@@ -16,6 +16,8 @@ from smg.stubs import common_pb2, mlx_engine_pb2, mlx_engine_pb2_grpc
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from multidict import CIMultiDict
+
 
 @dataclass
 class HttpEngine:
@@ -33,7 +35,7 @@ class HttpEngine:
     )
     server_info: dict[str, object] | None = None
     hold: str = "head"
-    seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    seen: list[tuple[str, str, CIMultiDict[str], bytes]] = field(default_factory=list)
     peers: set[object] = field(default_factory=set)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -42,7 +44,7 @@ class HttpEngine:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer everything."""
         body = await request.read()
-        self.seen.append((request.method, request.path_qs, dict(request.headers), body))
+        self.seen.append((request.method, request.path_qs, request.headers.copy(), body))
         self.peers.add(request.transport.get_extra_info("peername") if request.transport else None)
         if request.path == "/hold":
             return await self._hold(request)

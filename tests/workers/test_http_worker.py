@@ -48,6 +48,14 @@ async def test_bytes_and_fields_pass_as_they_are(worker: HttpWorker, engine: tup
     assert {name.lower() for name in headers} == {"host", "x-a", "content-length"}
 
 
+async def test_a_repeat_in_another_spelling_is_kept(worker: HttpWorker, engine: tuple[HttpEngine, str]) -> None:
+    """A client takes a field spelt otherwise for a new value of the first; no value is lost to that."""
+    async with worker.exchange("POST", "/echo", [("X-A", "1"), ("x-b", "3"), ("x-a", "2")], b"") as answer:
+        await answer.read(100)
+
+    assert engine[0].seen[0][2].getall("x-a") == ["1", "2"]
+
+
 async def test_a_body_beyond_a_mebibyte_is_sent_without_a_warning(worker: HttpWorker) -> None:
     """Large bodies are ours to send; aiohttp's advice against them would be an error here."""
     body = b"x" * (3 << 19)
