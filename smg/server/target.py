@@ -12,6 +12,9 @@ ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 AMBIGUOUS = re.compile(r"%2f|%5c|%00|[\\#\x00-\x20\x7f]", re.IGNORECASE)
 HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+ENCODED_SLASH = re.compile(r"%2f", re.IGNORECASE)
+ONE_NAME = "/v1/models/"
+"""What follows is one name to its end; names of models hold slashes, which some clients encode."""
 VERSIONS = frozenset({(1, 0), (1, 1)})
 
 
@@ -19,13 +22,13 @@ def split_target(target: str) -> tuple[str, str]:
     """Return the path in normal form (percent-decoded once) and the raw query.
 
     Raises:
-        BadFramingError: Two servers could read the path differently: dot segments, encoded slashes, control
-            characters, broken escapes, bytes that are not UTF-8.
+        BadFramingError: Two servers could read the path differently: dot segments, encoded slashes outside of a
+            model's name, control characters, broken escapes, bytes that are not UTF-8.
     """
     if absolute := ABSOLUTE.match(target):
         target = target[absolute.end() :] or "/"
     raw, _, query = target.partition("?")
-    if not raw.startswith("/") or AMBIGUOUS.search(raw) or BAD_ESCAPE.search(raw):
+    if not raw.startswith("/") or AMBIGUOUS.search(_but_for_names(raw)) or BAD_ESCAPE.search(raw):
         raise BadFramingError("the path is not in normal form")
     path = _decoded(raw)
     if not {".", ".."}.isdisjoint(path.split("/")):
@@ -51,6 +54,11 @@ def check_head(version: tuple[int, int], headers: RawHeaders) -> None:
         raise BadFramingError("the transfer coding is not served")
     if any(coding.lower() != b"identity" for coding in _values(headers, b"content-encoding")):
         raise UnsupportedMediaTypeError("compressed request bodies are not served")
+
+
+def _but_for_names(raw: str) -> str:
+    """Return what of a path must hold no encoded slash, with plain ones in the place of those that may stay."""
+    return ENCODED_SLASH.sub("/", raw) if raw.startswith(ONE_NAME) else raw
 
 
 def _decoded(raw: str) -> str:

@@ -22,6 +22,8 @@ HOST = (b"Host", b"a:1")
         ("http://h:1/a?b", ("/a", "b")),
         ("HTTP://h", ("/", "")),
         ("/a//b/", ("/a//b/", "")),
+        ("/v1/models/org%2Fmodel", ("/v1/models/org/model", "")),
+        ("/v1/models/org%2fmodel", ("/v1/models/org/model", "")),
     ],
 )
 def test_path_is_decoded_once(target: Any, expected: Any) -> None:
@@ -34,6 +36,7 @@ def test_path_is_decoded_once(target: Any, expected: Any) -> None:
     [
         *("", "*", "a", "host:443", "ftp://h/a", "/a b", "/a#b", "/a\\b", "/%00", "/%zz", "/%", "/%ff"),
         *("/a/../b", "/a/%2e%2E/b", "/./a", "/a%2fb", "/a%5Cb"),
+        *("/v1/models%2fa", "/v1%2fmodels/a", "/v1/models/..%2f..%2fworkers", "/v1/models/a%5cb", "/v1/models/a%00"),
     ],
 )
 def test_ambiguous_paths_are_refused(target: Any) -> None:
