@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from smg.core import errors
 from smg.core.errors import GatewayError
-from smg.workers import registry  # noqa: F401  (defines the one error outside of core)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

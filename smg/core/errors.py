@@ -157,6 +157,12 @@ class UnsupportedEndpointError(RoutingError):
     type = "invalid_request_error"
 
 
+class FleetFullError(RoutingError):
+    """As many workers are registered as the gateway allows."""
+
+    code = "fleet_full"
+
+
 class DrainingError(RoutingError):
     """The gateway is shutting down and takes no new requests."""
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import msgspec
 
-from smg.core.errors import ConflictError, InvalidRequestError, NotFoundError, RoutingError
+from smg.core.errors import ConflictError, FleetFullError, InvalidRequestError, NotFoundError
 from smg.core.events import WorkerAdded, WorkerRemoved
 from smg.core.tasks import Tasks
 from smg.core.words import LifeState, WorkerId
@@ -32,12 +32,6 @@ if TYPE_CHECKING:
 REBUILD = ("url", "worker_type", "connection_mode", "runtime_type")
 """Fields of a spec, and below those settings, whose change needs a new transport."""
 REBUILD_SETTINGS = ("pool", "timeouts", "tls", "proxy")
-
-
-class FleetFullError(RoutingError):
-    """As many workers are registered as the gateway allows."""
-
-    code = "fleet_full"
 
 
 class Registry:

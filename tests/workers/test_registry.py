@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from smg.core.errors import ConflictError, InvalidRequestError, NotFoundError
+from smg.core.errors import ConflictError, FleetFullError, InvalidRequestError, NotFoundError
 from smg.core.events import WorkerAdded, WorkerLifeChanged, WorkerRemoved
 from smg.core.words import ConnectionMode, LifeState, Outcome, Runtime, WorkerId, WorkerType
 from smg.workers.grpc_worker import GrpcWorker
 from smg.workers.http_worker import HttpWorker
-from smg.workers.registry import FleetFullError, Registry
+from smg.workers.registry import Registry
 from smg.workers.spec import read_spec
 from smg.workers.tokenizers import TokenizerMissingError
 from tests.workers.engines import GrpcEngine, HttpEngine, grpc_engine, http_engine
