@@ -31,12 +31,14 @@ class Fleet:
         candidates: The available workers for each question that has an answer.
         names: Each model name or alias that some worker serves, with its card.
         served: Each of those names with each class of worker that serves it, whatever the workers' state.
+        undiscovered: Some worker has not yet told what it serves, so a model that is not known may become so.
     """
 
     workers: Mapping[WorkerId, Worker] = field(default_factory=dict)
     candidates: Mapping[Key, tuple[Worker, ...]] = field(default_factory=dict)
     names: Mapping[str, ModelCard] = field(default_factory=dict)
     served: frozenset[tuple[str, type[Worker]]] = frozenset()
+    undiscovered: bool = False
 
     def select(
         self,
@@ -74,6 +76,7 @@ def assemble(workers: Mapping[WorkerId, Worker]) -> Fleet:
         MappingProxyType({key: tuple(group) for key, group in found.items()}),
         MappingProxyType(names),
         frozenset(_serving(workers.values(), names)),
+        any(worker.undiscovered for worker in workers.values()),
     )
 
 

@@ -131,6 +131,11 @@ class Worker(ABC):
         """Whether it takes every model name: an external provider whose models nobody listed."""
         return self.runtime is Runtime.EXTERNAL and not self.models
 
+    @property
+    def undiscovered(self) -> bool:
+        """Whether it is new, and what it serves is not yet known."""
+        return self.life.state is LifeState.PENDING and not self.models and not self.any_model
+
     def serves(self, model: str) -> bool:
         """Whether ``model`` is a name or alias of a model it has."""
         return self.any_model or any(model == card.id or model in card.aliases for card in self.models)

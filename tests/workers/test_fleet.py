@@ -82,3 +82,15 @@ def test_a_worker_that_is_away_keeps_its_models_known() -> None:
     assert away.known("m")
     assert away.select(HttpWorker, model="m") == ()
     assert not away.known("n")
+
+
+def test_a_fleet_knows_that_it_does_not_yet_know_all() -> None:
+    """Until a new worker has told its models, one that is not known may yet be; told or listed, it is not."""
+    new = worker("a", "http://h:1", ready=False)
+    listed = worker("b", "http://h:2", ready=False, models=[card("m")])
+    provider = worker("c", "https://h:3", ready=False, runtime="external")
+
+    assert fleet(new, listed).undiscovered
+    assert not fleet(listed, provider).undiscovered
+    new.move(LifeState.DRAINING, "test")
+    assert not fleet(new).undiscovered

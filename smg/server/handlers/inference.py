@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from smg.core.errors import InvalidRequestError, UnsupportedMediaTypeError
+from smg.core.errors import InvalidRequestError, NoWorkerError, UnsupportedMediaTypeError
 from smg.core.request import InferenceRequest
 from smg.wire.routing import read_routing
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from smg.workers.fleet import Fleet
 
 BYTES_PER_TOKEN = 4
+RETRY_AFTER_SECS = 1.0
 CHARSETS = frozenset({b"", b"charset=utf-8", b'charset="utf-8"', b"charset=utf8"})
 
 
@@ -64,7 +65,10 @@ class InferenceHandlers:
         )
 
     def _only_model(self) -> str:
-        models = self._fleet().models()
+        fleet = self._fleet()
+        models = fleet.models()
+        if not models and fleet.undiscovered:
+            raise NoWorkerError("the workers are still starting", retry_after_secs=RETRY_AFTER_SECS)
         if len(models) != 1:
             raise InvalidRequestError("model is required: there is not exactly one to choose", param="model")
         return models[0].id
