@@ -96,7 +96,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """Log-probability of one token and of its alternatives, most likely first.
+    """Log-probability of one token and of its alternatives, in the engine's order.
 
     Attributes:
         logprob: Natural logarithm; None for a prompt's first token, which has no condition.

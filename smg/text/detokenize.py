@@ -5,7 +5,9 @@ them is exact, and fast. In the others what a token adds depends on its neighbou
 short window of tokens twice, without and with the new ones, and what the second text has more is new. The window
 begins at tokens already shown and so settles what the new ones begin with (a space, or none).
 
-In both ways a character whose bytes are spread over several tokens waits for the last of them.
+In both ways a token that leaves a character unfinished waits, whole, for the tokens that finish it: so do the
+engines' own servers, which show nothing whose end is U+FFFD. At the end of an answer some of them show what waits,
+others drop it.
 """
 
 from __future__ import annotations
@@ -33,27 +35,50 @@ class Detokenizer:
     spell no character may show as another number of U+FFFD.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, skip_special_tokens: bool, after: Sequence[int] = ()) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, *, skip_special_tokens: bool, broken_end: bool = True, after: Sequence[int] = ()
+    ) -> None:
         """Begin an answer.
 
         Args:
             tokenizer: The model's.
             skip_special_tokens: Leave special tokens out of the text.
+            broken_end: Whether ``finish`` shows the tokens whose last character was never completed.
             after: The prompt's ids, of which the last few are read: where words carry their space in front, an
                 answer that goes on after a prompt begins with it. Without them it begins like a text of its own.
         """
         self._tokenizer = tokenizer
         self._skip = skip_special_tokens
+        self._broken_end = broken_end
+        self._waiting: list[str] = []
         road = _JoinedBytes if tokenizer.spelling.joins else _Window
         self._road: _JoinedBytes | _Window = road(tokenizer, self._spoken(after[-CONTEXT_TOKENS:]))
 
     def push(self, ids: Sequence[int]) -> str:
         """Return the text that ``ids`` make sure of; often shorter or longer than the tokens themselves."""
-        return self._road.push(self._spoken(ids))
+        if len(ids) == 1:
+            return self._push_one(ids[0])
+        return "".join(map(self._push_one, ids))
 
     def finish(self) -> str:
-        """Return what was held back, with U+FFFD for a character that was never completed."""
-        return self._road.finish()
+        """Return what was held back, with U+FFFD for a character that was never completed; nothing if it is dropped."""
+        rest = self._road.finish()
+        waiting, self._waiting = self._waiting, []
+        return "".join(waiting) + rest if self._broken_end else ""
+
+    def _push_one(self, token_id: int) -> str:
+        if self._skip and self._tokenizer.is_special(token_id):
+            return ""
+        text = self._road.push(token_id)
+        if self._road.unfinished or text.endswith(REPLACEMENT):
+            self._waiting.append(text)
+            return ""
+        if not self._waiting:
+            return text
+        self._waiting.append(text)
+        text = "".join(self._waiting)
+        self._waiting.clear()
+        return text
 
     def _spoken(self, ids: Sequence[int]) -> Sequence[int]:
         special = self._tokenizer.is_special
@@ -65,15 +90,20 @@ class _JoinedBytes:
 
     def __init__(self, tokenizer: Tokenizer, after: Sequence[int]) -> None:
         self._bytes = tokenizer.token_bytes
-        self._decode = _utf8("replace").decode
+        self._decoder = _utf8("replace")
         self._spaces = 0 if after else tokenizer.spelling.stripped_spaces
 
-    def push(self, ids: Sequence[int]) -> str:
-        text = self._decode(b"".join(map(self._bytes, ids)))
+    @property
+    def unfinished(self) -> bool:
+        """Whether the last bytes are the beginning of a character."""
+        return bool(self._decoder.getstate()[0])
+
+    def push(self, token_id: int) -> str:
+        text = self._decoder.decode(self._bytes(token_id))
         return self._without_first_spaces(text) if self._spaces and text else text
 
     def finish(self) -> str:
-        return self._decode(b"", final=True)
+        return self._decoder.decode(b"", final=True)
 
     def _without_first_spaces(self, text: str) -> str:
         kept = text.removeprefix(" ")
@@ -89,13 +119,12 @@ class _Window:
         self._shown = list(after)
         self._held: list[int] = []
 
-    def push(self, ids: Sequence[int]) -> str:
-        return "".join([self._push_one(token_id) for token_id in ids])
+    @property
+    def unfinished(self) -> bool:
+        """Whether tokens wait for their text."""
+        return bool(self._held)
 
-    def finish(self) -> str:
-        return self._new_text()
-
-    def _push_one(self, token_id: int) -> str:
+    def push(self, token_id: int) -> str:
         if not self._tokenizer.token_bytes(token_id):
             return ""
         self._held.append(token_id)
@@ -104,6 +133,9 @@ class _Window:
             return ""
         self._shown, self._held = self._held, []
         return new
+
+    def finish(self) -> str:
+        return self._new_text()
 
     def _new_text(self) -> str:
         before = self._decode(self._shown)

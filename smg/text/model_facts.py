@@ -41,6 +41,12 @@ def sampling_defaults(configs: Mapping[str, dict[str, Any]]) -> dict[str, float]
     return {name: generation[name] for name in SAMPLING_FIELDS if _is_number(generation.get(name))}
 
 
+def answer_tokens(configs: Mapping[str, dict[str, Any]]) -> int | None:
+    """Return how long the model's makers let an answer be where a caller is silent, in tokens; None if unsaid."""
+    stated = configs["generation_config.json"].get("max_new_tokens")
+    return int(stated) if _is_number(stated) and stated >= 1 else None
+
+
 def _model_configs(configs: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
     config = configs["config.json"]
     yield config

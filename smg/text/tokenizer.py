@@ -34,6 +34,7 @@ class Tokenizer:
         special_tokens: Special tokens by role, as a chat template is given them.
         template: The model's own chat template; None where it has none.
         sampling_defaults: What the model's makers advise where a caller is silent.
+        answer_tokens: How long they let an answer be then, in tokens; None where no file says.
         fingerprint: SHA-256 over the files, the same for the same tokenizer wherever it came from.
         spelling: How token names spell bytes.
     """
@@ -49,6 +50,7 @@ class Tokenizer:
         self.vocab_size = max(self._library.get_vocab().values(), default=-1) + 1
         self.context_length = model_facts.context_length(files.configs)
         self.sampling_defaults = model_facts.sampling_defaults(files.configs)
+        self.answer_tokens = model_facts.answer_tokens(files.configs)
         self.fingerprint = files.fingerprint
         self.template = ChatTemplate.of(files.templates, self.special_tokens)
 

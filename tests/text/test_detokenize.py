@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import decoders, models
 
-from smg.text.detokenize import HELD_TOKENS_AT_MOST, Detokenizer
+from smg.text.detokenize import Detokenizer
 from smg.text.tokenizer import Tokenizer
 from tests.text.conftest import FAMILIES
 
@@ -81,9 +81,48 @@ def test_cut_character_is_flushed_at_the_end(tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode("ok 🚀", add_special_tokens=False)[:-1]
     detokenizer = Detokenizer(tokenizer, skip_special_tokens=True)
 
-    assert detokenizer.push(ids) == "ok "
-    assert detokenizer.finish() == "\ufffd"
+    assert detokenizer.push(ids) == "ok"
+    assert detokenizer.finish() == " \ufffd"
     assert detokenizer.finish() == ""
+
+
+def test_cut_character_is_dropped_where_the_engine_drops_it(tokenizer: Tokenizer) -> None:
+    """Without ``broken_end`` the tokens of an unfinished character are never shown, nor a run of U+FFFD at the end."""
+    ids = tokenizer.encode("ok 🚀", add_special_tokens=False)[:-1]
+    lone = tokenizer.encode("🚀", add_special_tokens=False)[-1]
+
+    for end, text in ((ids, "ok"), ([*ids, lone, lone, lone], "ok 🚀")):
+        detokenizer = Detokenizer(tokenizer, skip_special_tokens=True, broken_end=False)
+        assert detokenizer.push(end) + detokenizer.finish() == text
+
+
+@pytest.mark.parametrize("family", ["byte_level", "byte_fallback"])
+@settings(max_examples=100, deadline=None)
+@given(text=TEXTS, cut=st.integers(0, 3))
+def test_cut_text_is_that_of_the_library_s_own_stream(
+    families: dict[str, Tokenizer], family: str, text: str, cut: int
+) -> None:
+    """Without ``broken_end`` a text cut anywhere gives what ``DecodeStream`` gives, which vLLM's own server uses."""
+    tokenizer = families[family]
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    assert_as_the_library(tokenizer, ids[: max(len(ids) - cut, 0)])
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_any_ids_are_shown_as_by_the_library_s_own_stream(families: dict[str, Tokenizer], data: st.DataObject) -> None:
+    """The same for ids that no text would give, where the library's stream can decode them."""
+    tokenizer = families["byte_level"]
+    assert_as_the_library(tokenizer, data.draw(st.lists(st.integers(0, tokenizer.vocab_size - 1), max_size=25)))
+
+
+def assert_as_the_library(tokenizer: Tokenizer, ids: list[int]) -> None:
+    prompt = tokenizer.encode("Hello", add_special_tokens=False)
+    stream = decoders.DecodeStream(ids=prompt, skip_special_tokens=True)
+    theirs = "".join(stream.step(tokenizer._library, token_id) or "" for token_id in ids)
+    ours = Detokenizer(tokenizer, skip_special_tokens=True, broken_end=False, after=prompt)
+
+    assert ours.push(ids) + ours.finish() == theirs
 
 
 def test_special_tokens_show_when_asked_for(tokenizer: Tokenizer) -> None:
@@ -105,12 +144,12 @@ def test_answer_after_a_prompt_keeps_its_first_space(families: dict[str, Tokeniz
     assert Detokenizer(tokenizer, skip_special_tokens=True, after=prompt).push(ids) == " dog"
 
 
-def test_endless_replacement_characters_are_let_through(tmp_path: Path) -> None:
-    """A text of U+FFFD itself is not held back for ever."""
+def test_replacement_characters_wait_for_what_follows(tmp_path: Path) -> None:
+    """A text of U+FFFD itself is shown with the first other token, and at the end."""
     made = tokenizers.Tokenizer(models.WordLevel({"\ufffd": 0, "?": 1}, unk_token="?"))
-    made.decoder = decoders.Metaspace()
+    made.decoder = decoders.Fuse()
     made.save(str(tmp_path / "tokenizer.json"))
     detokenizer = Detokenizer(Tokenizer.load(tmp_path), skip_special_tokens=True)
-    pieces = [detokenizer.push([0]) for _ in range(HELD_TOKENS_AT_MOST)]
 
-    assert pieces == [*[""] * (HELD_TOKENS_AT_MOST - 1), "\ufffd" * HELD_TOKENS_AT_MOST]
+    assert [detokenizer.push([token]) for token in (0, 0, 1, 0)] == ["", "", "\ufffd\ufffd?", ""]
+    assert detokenizer.finish() == "\ufffd"

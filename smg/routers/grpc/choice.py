@@ -17,8 +17,9 @@ from smg.wire.openai.answer_style import ChoicePiece
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from smg.core.generation import Delta, Sampling
+    from smg.core.generation import Delta, Generation
     from smg.text.tokenizer import Tokenizer
+    from smg.wire.engines.dialect import Dialect
 
 
 class Choice:
@@ -30,14 +31,23 @@ class Choice:
         done: The answer has ended; nothing more is taken.
     """
 
-    def __init__(self, index: int, tokenizer: Tokenizer, sampling: Sampling, *, prompt_from: int = 0) -> None:
+    def __init__(
+        self, index: int, tokenizer: Tokenizer, generation: Generation, dialect: Dialect, *, prompt_from: int = 0
+    ) -> None:
         """Begin an answer; log-probabilities of the prompt are told from token ``prompt_from`` on."""
+        sampling = generation.sampling
         self.completion_tokens = 0
         self.done = False
         self.index = index
-        self._spell = Speller(tokenizer).spell
+        self._speller = Speller(tokenizer, whole=dialect.whole_tokens)
+        self._prompt_speller = Speller(tokenizer, whole=dialect.whole_tokens)
         self._prompt_from = prompt_from
-        self._detokenizer = Detokenizer(tokenizer, skip_special_tokens=sampling.skip_special_tokens)
+        self._detokenizer = Detokenizer(
+            tokenizer,
+            skip_special_tokens=sampling.skip_special_tokens,
+            broken_end=dialect.broken_end,
+            after=generation.prompt_ids if dialect.after_prompt else (),
+        )
         self._stops = StopMatcher(sampling.stop, keep=sampling.no_stop_trim) if sampling.stop else None
         self._ends = frozenset() if sampling.no_stop_trim else frozenset(sampling.stop_token_ids)
         self._held: list[int] = []
@@ -60,9 +70,10 @@ class Choice:
         waiting = self._waiting
         waiting.token_ids += delta.token_ids[:used]
         if delta.logprobs:
-            waiting.logprobs += map(self._spell, delta.logprobs[:used])
+            waiting.logprobs += map(self._speller.spell, delta.logprobs[:used])
         if delta.prompt_logprobs:
-            waiting.prompt_logprobs += map(self._spell, delta.prompt_logprobs[self._prompt_from :])
+            prompt = list(map(self._prompt_speller.spell, delta.prompt_logprobs))
+            waiting.prompt_logprobs += prompt[self._prompt_from :]
 
     def _release(self, text: str, finish: Finish | None) -> ChoicePiece:
         piece, self._waiting = self._waiting, ChoicePiece(index=self.index, text="")

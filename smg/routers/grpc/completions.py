@@ -35,8 +35,8 @@ class CompletionJob(GenerationJob):
         ask = Ask(
             sampling=sampling,
             default_tokens=body.answer_tokens,
-            logprobs=body.logprobs,
-            prompt_logprobs=body.logprobs if body.echo else None,
+            logprobs=body.alternatives,
+            prompt_logprobs=body.alternatives if body.echo else None,
         )
         super().__init__(request, kit, [ask] * len(self._sources))
 
@@ -53,7 +53,7 @@ class CompletionJob(GenerationJob):
             self._request.model,
             int(self._kit.wall()),
             echoes=_echoes(prompts, worker.tokenizer, body.n or 1) if body.echo else (),
-            logprobs=body.logprobs is not None,
+            logprobs=body.logprobs,
             usage=usage_wishes(body.stream_options),
         )
 

@@ -121,13 +121,14 @@ class GenerationJob(Job):
             for first, sampling in _parts(whole, worker.dialect.max_n):
                 generation = ask.generation(f"{call}-{number}-{first}", prompt, sampling, stream=stream)
                 generation.rank = worker.rank
-                choices = _choices(worker.tokenizer, sampling, number * whole.n + first, ask.prompt_from)
+                choices = _choices(worker, generation, number * whole.n + first, ask.prompt_from)
                 yield Run(generation, number, choices, tally)
 
 
 def _settled(ask: Ask, prompt: Prompt, worker: GrpcWorker, model: str) -> Sampling:
     context = context_length(worker, model)
-    tokens = answer_tokens(prompt, context, ask.sampling.max_tokens, ask.default_tokens)
+    model_limit = worker.tokenizer.answer_tokens if worker.dialect.model_limit else None
+    tokens = answer_tokens(prompt, context, ask.sampling.max_tokens, ask.default_tokens or model_limit)
     return settled(ask.sampling, tokens, worker.tokenizer, worker.facts)
 
 
@@ -139,9 +140,9 @@ def _parts(sampling: Sampling, limit: int | None) -> Iterator[tuple[int, Samplin
         yield first, replace(sampling, n=min(each, sampling.n - first), seed=seed)
 
 
-def _choices(tokenizer: Tokenizer, sampling: Sampling, first: int, prompt_from: int) -> list[Choice]:
-    indices = range(first, first + sampling.n)
-    return [Choice(index, tokenizer, sampling, prompt_from=prompt_from) for index in indices]
+def _choices(worker: GrpcWorker, generation: Generation, first: int, prompt_from: int) -> list[Choice]:
+    indices = range(first, first + generation.sampling.n)
+    return [Choice(index, worker.tokenizer, generation, worker.dialect, prompt_from=prompt_from) for index in indices]
 
 
 def usage_wishes(options: StreamOptions | None) -> UsageWishes:

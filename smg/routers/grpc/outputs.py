@@ -58,7 +58,7 @@ class Streamed(Output):
     def begin(self, indices: Sequence[int]) -> None:
         if not self._sink.started:
             self._sink.start(EVENT_STREAM)
-        self._write(b"".join(self._style.first(index) for index in indices))
+        self._write(b"".join(self._style.first(index, self._usage) for index in indices))
 
     @override
     def show(self, piece: ChoicePiece) -> None:

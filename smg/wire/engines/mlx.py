@@ -28,6 +28,8 @@ class MlxDialect(Dialect):
     service: ClassVar[str] = SERVICE
     max_n: ClassVar[int | None] = 1
     engine_stops: ClassVar[bool] = False
+    broken_end: ClassVar[bool] = False
+    after_prompt: ClassVar[bool] = False
     reach: ClassVar[Reach] = Reach(missing=frozenset({"min_tokens"}), extras={}, prompt_logprobs=False, ranks=False)
     generate: ClassVar[Method] = Method(f"/{SERVICE}/Generate", pb.GenerateRequest, pb.GenerateResponse)
     abort: ClassVar[Method] = Method(f"/{SERVICE}/Abort", pb.AbortRequest, pb.AbortResponse)

@@ -23,11 +23,6 @@ REASONS = {"stop": "stop", "repetition": "stop", "length": "length"}
 """Everything else (abort, error, cancelled, timeout …) ended the answer without an end."""
 
 
-def ranked(pairs: Iterable[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
-    """Return alternatives, most likely first."""
-    return tuple(sorted(pairs, key=lambda pair: -pair[1]))
-
-
 def delta(message: AnswerMessage, token_ids: Iterable[int]) -> Delta:
     """Read what chunk and complete have in common."""
     return Delta(
@@ -47,7 +42,7 @@ def prompt_logprobs(message: InputLogprobsMessage) -> list[TokenLogprob]:
 def _zipped(message: LogprobsMessage, values: Sequence[float | None]) -> list[TokenLogprob]:
     rows = zip_longest(message.token_ids, values, message.top_logprobs)
     return [
-        TokenLogprob(token_id, value, ranked(zip(top.token_ids, top.values, strict=False)) if top else ())
+        TokenLogprob(token_id, value, tuple(zip(top.token_ids, top.values, strict=False)) if top else ())
         for token_id, value, top in rows
         if token_id is not None
     ]

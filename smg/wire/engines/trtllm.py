@@ -12,7 +12,7 @@ from smg.stubs import common_pb2 as common
 from smg.stubs import trtllm_service_pb2 as pb
 from smg.wire.engines.dialect import Dialect, Method
 from smg.wire.engines.reach import ANY_OBJECT, Reach, asked_tokens, within
-from smg.wire.engines.reading import finish, matched, ranked
+from smg.wire.engines.reading import finish, matched
 from smg.wire.engines.telling import labels, positive
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class TrtllmDialect(Dialect):
     runtime: ClassVar[Runtime] = Runtime.TRTLLM
     service: ClassVar[str] = SERVICE
     engine_stops: ClassVar[bool] = True
+    after_prompt: ClassVar[bool] = False
     # a bias would have to be sent as one number per word of the vocabulary
     reach: ClassVar[Reach] = Reach(
         missing=frozenset({"logit_bias"}), constraints=frozenset(GUIDES), extras={}, prompt_logprobs=True, ranks=False
@@ -148,7 +149,7 @@ def _delta(message: pb.GenerateStreamChunk | pb.GenerateComplete, token_ids: lis
 
 def _logprobs(entries: Iterable[pb.TokenLogprob]) -> list[TokenLogprob]:
     return [
-        TokenLogprob(entry.token_id, entry.logprob, ranked((top.token_id, top.logprob) for top in entry.top_logprobs))
+        TokenLogprob(entry.token_id, entry.logprob, tuple((top.token_id, top.logprob) for top in entry.top_logprobs))
         for entry in entries
     ]
 

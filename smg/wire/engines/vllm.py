@@ -39,6 +39,9 @@ class VllmDialect(Dialect):
     runtime: ClassVar[Runtime] = Runtime.VLLM
     service: ClassVar[str] = SERVICE
     engine_stops: ClassVar[bool] = True
+    broken_end: ClassVar[bool] = False
+    whole_tokens: ClassVar[bool] = True
+    model_limit: ClassVar[bool] = True
     reach: ClassVar[Reach] = Reach(constraints=frozenset(ConstraintKind), extras={}, prompt_logprobs=True, ranks=True)
     generate: ClassVar[Method] = Method(f"/{SERVICE}/Generate", pb.GenerateRequest, pb.GenerateResponse)
     abort: ClassVar[Method] = Method(f"/{SERVICE}/Abort", pb.AbortRequest, pb.AbortResponse)

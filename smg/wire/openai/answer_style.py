@@ -17,9 +17,11 @@ class PieceLogprob:
     """One token spelt out, with its log-probability and those of its alternatives.
 
     Attributes:
-        token_bytes: What the token adds to the text; part of a character where a character has several tokens.
+        token_bytes: What the token adds to the text; part of a character where a character has several tokens,
+            unless the engine's own server tells all of it with the last one.
         logprob: Natural logarithm; None for a prompt's first token.
-        top: Alternatives, most likely first; their own ``top`` is empty.
+        top: Alternatives in the engine's order: most likely first, but that some put the token itself in front.
+            Their own ``top`` is empty.
     """
 
     token: str
@@ -66,7 +68,7 @@ class AnswerStyle(ABC):
     """
 
     @abstractmethod
-    def first(self, index: int) -> bytes:
+    def first(self, index: int, usage: Usage) -> bytes:
         """Return the events that open an answer; empty where there are none."""
 
     @abstractmethod

@@ -36,9 +36,9 @@ class ChatStyle(AnswerStyle):
         self._wishes = usage
 
     @override
-    def first(self, index: int) -> bytes:
+    def first(self, index: int, usage: Usage) -> bytes:
         choice = b'{"index":%d,"delta":{"role":"assistant","content":""},"logprobs":null,' % index + NOT_YET
-        return self._chunk.chunk(choice, None)
+        return self._chunk.chunk(choice, usage if self._wishes.in_chunks else None)
 
     @override
     def piece(self, piece: ChoicePiece, usage: Usage) -> bytes:
@@ -79,7 +79,7 @@ def ending(finish: Finish | None) -> bytes:
 
 
 def top(entry: PieceLogprob) -> list[dict[str, object]]:
-    """Return the alternatives of one token, most likely first."""
+    """Return the alternatives of one token in the engine's order."""
     return [token_fields(other) for other in entry.top]
 
 

@@ -20,6 +20,7 @@ class CompletionStyle(AnswerStyle):
     Attributes:
         answer_id: Sent as it is; by custom it begins with ``cmpl-``.
         created: Seconds since 1970.
+        logprobs: How many of the likeliest tokens are told beside each; None tells no log-probabilities.
         echoes: What stands before each choice's own text, by choice index: its prompt; empty for no echo.
     """
 
@@ -30,17 +31,17 @@ class CompletionStyle(AnswerStyle):
         created: int,
         *,
         echoes: Sequence[str] = (),
-        logprobs: bool = False,
+        logprobs: int | None = None,
         usage: UsageWishes = NO_USAGE,
     ) -> None:
         self._envelope = Envelope("text_completion", answer_id, model, created)
         self._echoes = echoes
         self._logprobs = logprobs
         self._wishes = usage
-        self._told_chars: dict[int, int] = {}
+        self._told_chars: dict[int, int] = {}  # by the tokens told, ahead of a text held back for stop strings
 
     @override
-    def first(self, index: int) -> bytes:
+    def first(self, index: int, usage: Usage) -> bytes:
         return b""
 
     @override
@@ -62,13 +63,13 @@ class CompletionStyle(AnswerStyle):
             text = self._echoes[piece.index] + text
             entries = piece.prompt_logprobs + entries
         begin = self._told_chars.get(piece.index, 0)
-        self._told_chars[piece.index] = begin + len(text)
-        told = encode(columns(entries, begin)) if self._logprobs and entries else b"null"
+        self._told_chars[piece.index] = begin + sum(len(entry.token) for entry in entries)
+        told = b"null" if self._logprobs is None or not entries else encode(columns(entries, begin, self._logprobs))
         head = b'{"index":%d,"text":' % piece.index + encode(text)
         return head + b',"logprobs":' + told + b"," + ending(piece.finish)
 
 
-def columns(entries: Sequence[PieceLogprob], begin: int) -> dict[str, list[object]]:
+def columns(entries: Sequence[PieceLogprob], begin: int, count: int) -> dict[str, list[object]]:
     """Return log-probabilities in columns; ``begin`` is where the first token stands in the choice's text."""
     offsets: list[object] = []
     for entry in entries:
@@ -77,19 +78,20 @@ def columns(entries: Sequence[PieceLogprob], begin: int) -> dict[str, list[objec
     return {
         "tokens": [entry.token for entry in entries],
         "token_logprobs": [finite(entry.logprob) for entry in entries],
-        "top_logprobs": [alternatives(entry) for entry in entries],
+        "top_logprobs": [alternatives(entry, count) for entry in entries],
         "text_offset": offsets,
     }
 
 
-def alternatives(entry: PieceLogprob) -> dict[str, float | None] | None:
-    """Return the likeliest tokens and the token itself; None for a prompt's first, which has none.
+def alternatives(entry: PieceLogprob, count: int) -> dict[str, float | None] | None:
+    """Return the ``count`` likeliest tokens and the token itself; None for a prompt's first, which has none.
 
     Of tokens spelt alike the likeliest counts.
     """
     if entry.logprob is None:
         return None
     spelt: dict[str, float | None] = {}
-    for other in (*entry.top, entry):
+    likeliest = sorted(entry.top, key=lambda other: -(other.logprob or 0))[:count]
+    for other in (*likeliest, entry):
         spelt.setdefault(other.token, finite(other.logprob))
     return spelt

@@ -10,6 +10,7 @@ from smg.wire.openai.sampling_fields import RequestSampling, check_request_sampl
 from smg.wire.openai.stream_options import StreamOptions, check_stream_options
 
 DEFAULT_TOKENS = 16
+MAX_ALTERNATIVES = 20
 REFUSED = frozenset({
     "allowed_token_ids",
     "bad_words",
@@ -33,7 +34,7 @@ class CompletionBody(RequestSampling, Body, kw_only=True):
     Attributes:
         prompt: One text or one list of ids, or several of either.
         max_tokens: 0 only with ``echo``, to score the prompt; OpenAI's default is 16.
-        logprobs: Alternatives to report per token, 0 to 5; None reports none.
+        logprobs: Alternatives to report per token, 0 to 20; None reports none. OpenAI ends at 5, engines do not.
         best_of: More candidates than are returned cannot be asked for.
     """
 
@@ -55,9 +56,17 @@ class CompletionBody(RequestSampling, Body, kw_only=True):
         """Tokens of one answer at most."""
         return DEFAULT_TOKENS if self.max_tokens is None else self.max_tokens
 
+    @property
+    def alternatives(self) -> int | None:
+        """Alternatives to ask of the engine, as ``Generation.logprobs`` has it.
+
+        One more than the caller's, since the token itself is told beside them and some engines count it in.
+        """
+        return min(self.logprobs + 1, MAX_ALTERNATIVES) if self.logprobs else self.logprobs
+
     def check(self) -> None:
         """Raise an error that names the first field whose value cannot be served."""
-        check_ranges(self, {"logprobs": Range(0, 5)})
+        check_ranges(self, {"logprobs": Range(0, MAX_ALTERNATIVES)})
         check_request_sampling(self, self.answer_tokens, 0 if self.echo else 1)
         check_stream_options(self.stream_options, stream=self.stream)
         if self.best_of is not None and self.best_of < 1:

@@ -62,7 +62,7 @@ class GenerateStyle(AnswerStyle):
         self._told = [Told() for _ in shape.answer_ids]
 
     @override
-    def first(self, index: int) -> bytes:
+    def first(self, index: int, usage: Usage) -> bytes:
         return b""
 
     @override

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smg.core.generation import Delta, Finish, Sampling, TokenLogprob
+from smg.core.generation import Delta, Finish, Generation, Sampling, TokenLogprob
+from smg.core.words import Runtime
 from smg.routers.grpc.choice import Choice
+from smg.wire.engines.table import DIALECTS
 
 if TYPE_CHECKING:
     from smg.text.tokenizer import Tokenizer
@@ -22,8 +24,9 @@ def ids_of(tokenizer: Tokenizer, text: str) -> list[int]:
     return tokenizer.encode(text, add_special_tokens=False)
 
 
-def choice_of(tokenizer: Tokenizer, **sampling: Any) -> Choice:
-    return Choice(0, tokenizer, Sampling(**sampling))
+def choice_of(tokenizer: Tokenizer, runtime: Runtime = Runtime.SGLANG, **sampling: Any) -> Choice:
+    asked = Generation(request_id="r", prompt_ids=[1], prompt_text="", sampling=Sampling(**sampling), stream=True)
+    return Choice(0, tokenizer, asked, DIALECTS[runtime])
 
 
 def play(choice: Choice, *deltas: Delta) -> list[ChoicePiece]:
@@ -149,3 +152,22 @@ def test_special_tokens_are_shown_on_request(tokenizer: Tokenizer) -> None:
 
     assert play(shown, Delta(token_ids=special))[0].text == "<|im_start|>"
     assert play(hidden, Delta(token_ids=special)) == []
+
+
+@pytest.mark.parametrize(("runtime", "shown"), [(Runtime.SGLANG, "ok\ufffd"), (Runtime.VLLM, "ok")])
+def test_a_broken_end_is_the_engines(tokenizer: Tokenizer, runtime: Runtime, shown: str) -> None:
+    """An answer cut inside a character ends as in the engine's own server; all its ids count."""
+    ids = ids_of(tokenizer, "ok🚀")[:-1]
+    choice = choice_of(tokenizer, runtime)
+    pieces = play(choice, Delta(token_ids=ids), Delta(finish=Finish(reason="length")))
+
+    assert "".join(piece.text for piece in pieces) == shown
+    assert choice.completion_tokens == len(ids)
+
+
+def test_a_broken_end_is_not_matched_as_a_stop(tokenizer: Tokenizer) -> None:
+    """What is never shown ends no answer."""
+    choice = choice_of(tokenizer, Runtime.VLLM, stop=("\ufffd",))
+    pieces = play(choice, Delta(token_ids=ids_of(tokenizer, "ok 🚀")[:-1]), Delta(finish=Finish(reason="length")))
+
+    assert [piece.finish for piece in pieces][-1] == Finish(reason="length")

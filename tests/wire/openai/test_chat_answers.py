@@ -55,7 +55,7 @@ def test_stream_opens_with_the_role() -> None:
     """And with an empty text, for clients that add texts up."""
     choice = '{"index":1,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]}'
 
-    assert events(style().first(1)) == [HEAD + choice]
+    assert events(style().first(1, USAGE)) == [HEAD + choice]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,7 @@ def test_usage_comes_where_it_was_asked_for() -> None:
     assert events(style().last(USAGE)) == ["[DONE]"]
     assert events(style(usage=UsageWishes(at_end=True)).last(USAGE)) == [f"{HEAD}],{told}}}", "[DONE]"]
     assert events(every)[0].endswith(f"],{told}}}")
+    assert events(style(usage=UsageWishes(in_chunks=True)).first(0, USAGE))[0].endswith(f"],{told}}}")
 
 
 def test_whole_answer_is_one_body() -> None:
@@ -146,7 +147,7 @@ def test_openai_client_parses_every_shape() -> None:
     piece = ChoicePiece(index=0, text="é", logprobs=[ENTRY], finish=Finish(reason="stop", matched="x"))
     wishes = UsageWishes(at_end=True)
     asked = style(logprobs=True, usage=wishes)
-    stream = asked.first(0) + asked.piece(ChoicePiece(index=0, text="é"), USAGE) + asked.piece(piece, USAGE)
+    stream = asked.first(0, USAGE) + asked.piece(ChoicePiece(index=0, text="é"), USAGE) + asked.piece(piece, USAGE)
     *chunks, end = events(stream + asked.last(USAGE))
 
     parsed = [ChatCompletionChunk.model_validate_json(chunk) for chunk in chunks]

@@ -28,7 +28,7 @@ def entry(token: str, logprob: float | None, *top: tuple[str, float]) -> PieceLo
 def test_stream_is_text_by_text() -> None:
     """No opening chunk, one per piece, the reason in the last."""
     style = CompletionStyle("cmpl-1", "m", 5, usage=UsageWishes(at_end=True))
-    stream = style.first(3) + style.piece(ChoicePiece(index=3, text="a\n"), USAGE)
+    stream = style.first(3, USAGE) + style.piece(ChoicePiece(index=3, text="a\n"), USAGE)
     stream += style.piece(ChoicePiece(index=3, text="", finish=Finish(reason="length")), USAGE) + style.last(USAGE)
 
     assert events(stream) == [
@@ -52,7 +52,7 @@ def test_echo_stands_before_each_choice_once() -> None:
 
 def test_logprobs_stand_in_columns() -> None:
     """The prompt's first, since it is echoed; offsets count characters of the choice's text."""
-    style = CompletionStyle("cmpl-1", "m", 5, echoes=["pé"], logprobs=True)
+    style = CompletionStyle("cmpl-1", "m", 5, echoes=["pé"], logprobs=1)
     piece = ChoicePiece(
         index=0,
         text="ab",
@@ -83,9 +83,28 @@ def test_logprobs_stand_in_columns() -> None:
     }
 
 
+def test_as_many_alternatives_are_told_as_were_asked_for() -> None:
+    """The likeliest, whatever the engine's order, and the token itself beside them."""
+    style = CompletionStyle("cmpl-1", "m", 5, logprobs=2)
+    told = entry("d", -9.0, ("d", -9.0), ("a", -0.5), ("b", -0.7), ("c", -0.9))
+    [event] = events(style.piece(ChoicePiece(index=0, text="d", logprobs=[told]), USAGE))
+
+    assert json.loads(event)["choices"][0]["logprobs"]["top_logprobs"] == [{"a": -0.5, "b": -0.7, "d": -9.0}]
+
+
+def test_offsets_go_by_the_tokens_told() -> None:
+    """A text held back for a stop string comes later than its tokens."""
+    style = CompletionStyle("cmpl-1", "m", 5, logprobs=0)
+    pieces = [ChoicePiece(index=0, text="a", logprobs=[entry("abc", -1.0)])]
+    pieces.append(ChoicePiece(index=0, text="bcd", logprobs=[entry("d", -1.0)]))
+    told = [json.loads(event)["choices"][0] for piece in pieces for event in events(style.piece(piece, USAGE))]
+
+    assert [choice["logprobs"]["text_offset"] for choice in told] == [[0], [3]]
+
+
 def test_openai_client_parses_the_whole_answer() -> None:
     """Prompts times answers, in order."""
-    style = CompletionStyle("cmpl-1", "m", 5, logprobs=True)
+    style = CompletionStyle("cmpl-1", "m", 5, logprobs=1)
     pieces = [
         ChoicePiece(index=index, text=str(index), logprobs=[entry("a", -1.0)], finish=Finish(reason="stop"))
         for index in range(4)

@@ -28,7 +28,7 @@ def test_prompts_come_in_four_shapes(prompt: object) -> None:
         ({"prompt": None}, InvalidRequestError, "prompt"),
         ({"prompt": [1.5]}, InvalidRequestError, "prompt.0"),
         ({"prompt": [[1, "x"]]}, InvalidRequestError, "prompt.0.1"),
-        ({"logprobs": 6}, InvalidRequestError, "logprobs"),
+        ({"logprobs": 21}, InvalidRequestError, "logprobs"),
         ({"logprobs": True}, InvalidRequestError, "logprobs"),
         ({"max_tokens": 0}, InvalidRequestError, "max_tokens"),
         ({"min_tokens": 17}, InvalidRequestError, "min_tokens"),

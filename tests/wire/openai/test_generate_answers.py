@@ -74,7 +74,7 @@ def test_several_answers_are_a_list() -> None:
 def test_stream_repeats_the_text_from_the_beginning() -> None:
     """Each event is the whole answer so far; the last one says why it ended."""
     told = style()
-    stream = told.first(0) + told.piece(ChoicePiece(index=0, text="a", token_ids=[7]), USAGE)
+    stream = told.first(0, USAGE) + told.piece(ChoicePiece(index=0, text="a", token_ids=[7]), USAGE)
     stream += told.piece(ChoicePiece(index=0, text="b", token_ids=[8], finish=Finish(reason="stop")), USAGE)
 
     first, second = events(stream)
