@@ -1,0 +1,39 @@
+"""The control: 25 lines of plain aiohttp, no defences. What it passes, proves nothing.
+
+usage: python -m tests.faults.control WORKER_URL   (prints its port, serves until standard input ends)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import aiohttp
+from aiohttp import web
+
+
+async def main(worker: str) -> None:
+    """Forward everything to one worker over one shared session."""
+    async with aiohttp.ClientSession() as session:
+
+        async def forward(request: web.BaseRequest) -> web.StreamResponse:
+            body = await request.read()
+            headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
+            async with session.request(request.method, worker + request.path_qs, headers=headers, data=body) as got:
+                answer = web.StreamResponse(status=got.status, headers=got.headers)
+                await answer.prepare(request)
+                async for chunk in got.content.iter_any():
+                    await answer.write(chunk)
+                return answer
+
+        runner = web.ServerRunner(web.Server(forward))
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        print(f'{{"port": {site.port}}}', flush=True)  # noqa: T201
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+        await runner.cleanup()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

@@ -1,0 +1,52 @@
+"""One gateway and one recording worker for all quick cases of a process, or the control in the gateway's place."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from tests.faults.front.requests import KEY
+from tests.faults.front.worker import Worker
+from tests.faults.processes import Program, gateway_program, program
+
+CONTROL = os.environ.get("SMG_FAULTS_BUILD") == "control"
+
+
+@dataclass
+class Front:
+    """What callers reach, and what stands behind it."""
+
+    port: int
+    worker: Worker
+    program: Program
+
+
+@contextmanager
+def fronted(**changes):
+    """Run a front over one recording worker."""
+    with Worker() as worker:
+        if CONTROL:
+            with program("tests.faults.control", worker.url) as running:
+                yield Front(running.read()["port"], worker, running)
+            return
+        changes.setdefault("server", {}).setdefault("api_key", KEY)
+        spec = {"url": worker.url, "health": {"disable_health_check": True}}
+        with gateway_program(spec, **changes) as running:
+            yield Front(running.ask()["port"], worker, running)
+
+
+@pytest.fixture(scope="session")
+def shared_front():
+    """The gateway (or the control) that all quick cases of this process share."""
+    with fronted() as front:
+        yield front
+
+
+@pytest.fixture
+def front(shared_front):
+    """The shared gateway, known to be alive after the case, too."""
+    yield shared_front
+    assert shared_front.program.process.poll() is None
