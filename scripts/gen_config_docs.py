@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 import msgspec
 
 from smg.config.flags import FLAGS
-from smg.config.schema import Settings
+from smg.server.schema import Settings
 from smg.config.shape import bare, default_at, dotted, element, fields, meanings, without_none
 from smg.workers.spec import OVERRIDES, ModelCard, WorkerSpec
 

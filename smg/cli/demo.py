@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from smg.cli.words import Commands
-    from smg.config.schema import Settings
     from smg.server.lifecycle import Gateway
+    from smg.server.schema import Settings
     from smg.sim.engine import SimEngine
 
 ABOUT = """\

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from smg.cli.words import Commands
     from smg.config.flags import Flag
-    from smg.config.schema import Settings
     from smg.server.lifecycle import Gateway
+    from smg.server.schema import Settings
 
 ABOUT = """\
 Starts the gateway. It starts with no workers too, and keeps trying those that do not answer yet; more can be

@@ -12,8 +12,8 @@ from smg.workers.spec import resolve
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from smg.config.schema import Settings
     from smg.config.shape import Path
+    from smg.server.schema import Settings
     from smg.workers.settings import TlsSettings
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from smg.config.checks import check
-from smg.config.schema import Settings
 from smg.config.shape import Path, dotted, fields, type_at
 from smg.config.sources import CONFIG_VARIABLE, File, lowered, nearest, read_environment, read_file, read_flags
 from smg.core.errors import ConfigError, InvalidRequestError
+from smg.server.schema import Settings
 from smg.workers.spec import ALIASES, read_spec, resolve
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from smg.config.schema import Settings
+    from smg.server.schema import Settings
 
 MASK = "***"
 SECRET_KEYS = frozenset({"api_key"})

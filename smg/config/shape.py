@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Union, get_args, ge
 
 import msgspec
 
-from smg.config.schema import Settings
+from smg.server.schema import Settings
 from smg.workers.settings import WorkerDefaults
 from smg.workers.spec import OVERRIDES, WorkerSpec
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,6 +11,7 @@ from typing_extensions import override
 from smg.core.errors import Retry, UnsupportedEndpointError, UpstreamRejectedError
 from smg.core.request import ReplyHead
 from smg.core.words import Endpoint, Outcome, Runtime, WorkerType
+from smg.routers.event_stream import EventStream
 from smg.routers.router import Router
 from smg.wire.headers import downstream_headers, upstream_headers
 from smg.wire.splice import set_field
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from smg.core.errors import GatewayError
     from smg.core.request import InferenceRequest, Sink
+    from smg.routers.settings import StreamSettings
     from smg.workers.fleet import Fleet
     from smg.workers.http_exchange import HttpAnswer
     from smg.workers.lease import Lease
@@ -36,8 +39,9 @@ LACKING = frozenset({(Runtime.VLLM, Endpoint.GENERATE)})
 class HttpRouter(Router):
     """Narrows the fleet to its HTTP workers and passes bytes through."""
 
-    def __init__(self, fleet: Callable[[], Fleet], *, gateway_auth: bool) -> None:
+    def __init__(self, fleet: Callable[[], Fleet], streams: StreamSettings, *, gateway_auth: bool) -> None:
         self._fleet = fleet
+        self._streams = streams
         self._gateway_auth = gateway_auth
 
     @override
@@ -68,7 +72,11 @@ class HttpRouter(Router):
         async with worker.exchange("POST", request.path, headers, body) as answer:
             if answer.status >= 400:  # noqa: PLR2004
                 raise await _rejection(worker, answer, lease)
-            await _relay(answer, request, sink)
+            head = ReplyHead(answer.status, downstream_headers(answer.headers), answer.length)
+            if _is_event_stream(answer):
+                await EventStream(worker, answer, self._streams.max_event_bytes).pass_on(head, sink, lease)
+            else:
+                await _relay(answer, head, sink)
         lease.settle(Outcome.SUCCEEDED)
 
     def _outgoing(self, worker: HttpWorker, request: InferenceRequest) -> tuple[Sequence[tuple[str, str]], bytes]:
@@ -94,25 +102,30 @@ async def _rejection(worker: HttpWorker, answer: HttpAnswer, lease: Lease) -> Up
     )
 
 
-async def _relay(answer: HttpAnswer, request: InferenceRequest, sink: Sink) -> None:
+def _is_event_stream(answer: HttpAnswer) -> bool:
+    fields = {name.lower(): value.lower() for name, value in answer.headers}
+    plain = fields.get(b"content-encoding", b"identity") == b"identity"
+    return plain and fields.get(b"content-type", b"").startswith(b"text/event-stream")
+
+
+async def _relay(answer: HttpAnswer, head: ReplyHead, sink: Sink) -> None:
     chunks = answer.chunks()
-    begun, ended = await _begin(chunks, 1 if request.stream else WHOLE_BYTES)
-    length = len(begun) if ended else answer.length
-    sink.start(ReplyHead(answer.status, downstream_headers(answer.headers), length))
+    begun, ended = await _begin(chunks)
+    sink.start(dataclasses.replace(head, length=len(begun)) if ended else head)
     sink.write(begun)
     if not ended:
         await _pass_on(chunks, sink)
     sink.finish()
 
 
-async def _begin(chunks: AsyncIterator[bytes], enough: int) -> tuple[bytes, bool]:
-    """Read until ``enough`` bytes are there; return them, and whether the body has ended."""
+async def _begin(chunks: AsyncIterator[bytes]) -> tuple[bytes, bool]:
+    """Read the body, or its first part; return it, and whether it has ended."""
     begun: list[bytes] = []
     size = 0
     async for chunk in chunks:
         begun.append(chunk)
         size += len(chunk)
-        if size >= enough:
+        if size >= WHOLE_BYTES:
             return b"".join(begun), False
     return b"".join(begun), True
 

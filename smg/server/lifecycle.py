@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from smg.core.events import Observer
-    from smg.server.settings import GatewaySettings
+    from smg.server.schema import Settings
+    from smg.workers.fleet import Fleet
 
 ACCEPT_ON_SECS = 2.0
 LAST_WORD_SECS = 1.0
@@ -53,7 +54,7 @@ class Gateway:
 
     registry: Registry
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._clock = MonotonicClock()
         self._rng = random.Random()  # noqa: S311  (spreads load, guards nothing)
@@ -149,9 +150,12 @@ class Gateway:
         await self._register()
 
     def _attempts(self, encoder: Encoder, observer: Observer) -> Attempts:
+        def fleet() -> Fleet:
+            return self.registry.fleet
+
         routers = (
-            HttpRouter(lambda: self.registry.fleet, gateway_auth=self._settings.server.api_key is not None),
-            GrpcRouter(lambda: self.registry.fleet, Kit(encoder, self._clock, time.time)),
+            HttpRouter(fleet, self._settings.streams, gateway_auth=self._settings.server.api_key is not None),
+            GrpcRouter(fleet, Kit(encoder, self._clock, time.time)),
         )
         policies = PolicyTable(self._settings.policy, self._rng)
         around = Surroundings(self._clock, observer, self._rng, asyncio.sleep)

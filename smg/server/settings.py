@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
 import msgspec
-
-if TYPE_CHECKING:
-    from smg.wire.guard import JsonLimits
-    from smg.workers.settings import WorkerDefaults
-    from smg.workers.spec import WorkerSpec
 
 DURATION_BUCKETS_SECS = (
     0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 45.0, 60.0, 90.0, 120.0,
@@ -117,45 +110,6 @@ class ModelSettings(Slice, frozen=True, kw_only=True):
     model_path: str | None = None
     tokenizer_path: str | None = None
     chat_template: str | None = None
-
-
-class GatewaySettings(Protocol):
-    """What a whole gateway is built from; ``smg.config`` makes it of file, environment and flags."""
-
-    @property
-    def server(self) -> ServerSettings:
-        """The listener that callers reach."""
-        ...
-
-    @property
-    def metrics(self) -> MetricsSettings:
-        """The listener that Prometheus scrapes."""
-        ...
-
-    @property
-    def model(self) -> ModelSettings:
-        """Tokenizer and template for workers that do not name their own."""
-        ...
-
-    @property
-    def json(self) -> JsonLimits:
-        """How deep and how many-valued a request body may be."""
-        ...
-
-    @property
-    def policy(self) -> str:
-        """The policy of models whose workers are not labelled with one."""
-        ...
-
-    @property
-    def worker_defaults(self) -> WorkerDefaults:
-        """What holds for a worker where its spec is silent."""
-        ...
-
-    @property
-    def workers(self) -> tuple[WorkerSpec, ...]:
-        """The workers to start with."""
-        ...
 
 
 def _check_port(name: str, port: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from smg.config.checks import check
-from smg.config.schema import Settings
+from smg.server.schema import Settings
 from smg.server.settings import MetricsSettings, ModelSettings, ServerSettings
 from smg.workers.spec import WorkerSpec
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smg.config.load import load, merged, settle, steps
-from smg.config.schema import Settings
 from smg.config.sources import Given
 from smg.core.errors import ConfigError
+from smg.server.schema import Settings
 from tests.config.trees import complaint, load_text
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from smg.config.schema import Settings
 from smg.config.shape import bare, default_at, dotted, element, fields, meanings, type_at
+from smg.server.schema import Settings
 from smg.server.settings import ServerSettings
 from smg.workers.settings import HealthSettings, PoolSettings
 from smg.workers.spec import WorkerSpec

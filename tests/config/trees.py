@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from smg.config.schema import Settings
+    from smg.server.schema import Settings
 
 
 def load_text(

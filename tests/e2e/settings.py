@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from smg.config.schema import Settings
+from smg.server.schema import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,6 +17,7 @@ from smg.policies.table import PolicyTable
 from smg.routers.attempt import Surroundings
 from smg.routers.attempts import Attempts
 from smg.routers.http_router import HttpRouter
+from smg.routers.settings import StreamSettings
 from smg.workers.fleet import assemble
 from smg.workers.settings import RetrySettings
 from smg.workers.spec import read_spec
@@ -39,7 +40,7 @@ class Fleetful:
         self.observer = Recorder()
         self.waits: list[float] = []
         around = Surroundings(MonotonicClock(), self.observer, Random(1), self._sleep)
-        router = HttpRouter(self.fleet, gateway_auth=False)
+        router = HttpRouter(self.fleet, StreamSettings(max_event_bytes=1 << 16), gateway_auth=False)
         self.attempts = Attempts([router], PolicyTable("passthrough", Random(1)), around)
 
     def fleet(self):

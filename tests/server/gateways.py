@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from smg.config.schema import Settings
 from smg.core.words import ConnectionMode, Runtime
 from smg.server.lifecycle import Gateway
+from smg.server.schema import Settings
 from smg.server.settings import MetricsSettings, ServerSettings
 from smg.sim.engine import SimEngine
 from smg.sim.settings import EngineSettings

@@ -12,9 +12,9 @@ import aiohttp
 import pytest
 import trustme
 
-from smg.config.schema import Settings
 from smg.core.errors import ConfigError
 from smg.server.lifecycle import Gateway
+from smg.server.schema import Settings
 from smg.server.settings import MetricsSettings, ServerSettings
 from smg.sim.settings import EngineSettings
 from smg.workers.spec import WorkerSpec

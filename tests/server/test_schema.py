@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from smg.config.schema import Settings
 from smg.policies.table import POLICY_NAMES
+from smg.server.schema import Settings
 
 
 @pytest.mark.parametrize("name", POLICY_NAMES)

@@ -1,0 +1,163 @@
+"""Tests of smg.routers.event_stream."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from aiohttp import web
+
+from smg.core.errors import StreamBrokenError, UpstreamError, UpstreamRejectedError
+from smg.core.events import AttemptEnded
+from smg.core.words import Outcome
+from smg.testing.sink import CollectingSink
+from tests.routers.fleets import answering, fleet_of, inference
+
+TOKEN = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":null}]}\n\n'
+LAST = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+
+
+class ShownSink(CollectingSink):
+    """Tells when the caller has seen something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown = asyncio.Event()
+
+    def write(self, data: bytes) -> None:
+        """Keep body bytes."""
+        super().write(data)
+        self.shown.set()
+
+
+def streaming(*pieces: bytes | asyncio.Event, seen: list[str] | None = None, then: asyncio.Event | None = None):
+    """Answer with these pieces as one event stream; then end it, or wait for ``then``."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        await request.read()
+        if seen is not None:
+            seen.append(request.headers["x-request-id"])
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for piece in pieces:
+            await (piece.wait() if isinstance(piece, asyncio.Event) else response.write(piece))
+        if then is not None:
+            await then.wait()
+        await response.write_eof()
+        return response
+
+    return handle
+
+
+async def outcome_of(*handles, sink=None):
+    """Route one stream and return sink, error and outcomes."""
+    async with fleet_of(*handles) as fleet:
+        sink, error = sink or CollectingSink(), None
+        try:
+            await asyncio.wait_for(fleet.attempts.route(inference(stream=True), sink), 10)
+        except UpstreamError as raised:
+            error = raised
+        return sink, error, [event.outcome for event in fleet.observer.of(AttemptEnded)]
+
+
+async def test_a_whole_stream_passes_as_it_came():
+    """Bytes and end are the worker's."""
+    sink, error, outcomes = await outcome_of(streaming(TOKEN, LAST, DONE))
+
+    assert (sink.body, sink.finished, error, outcomes) == (TOKEN + LAST + DONE, True, None, [Outcome.SUCCEEDED])
+
+
+async def test_a_reason_to_finish_is_enough():
+    """A stream without ``[DONE]`` that named its reason to finish is complete."""
+    sink, error, outcomes = await outcome_of(streaming(TOKEN, LAST))
+
+    assert (sink.body, sink.finished, error, outcomes) == (TOKEN + LAST, True, None, [Outcome.SUCCEEDED])
+
+
+async def test_an_end_without_either_is_no_success():
+    """Well ended for HTTP, but neither ``[DONE]`` nor a reason: the caller is told, the worker is blamed."""
+    sink, error, outcomes = await outcome_of(streaming(TOKEN))
+
+    assert isinstance(error, StreamBrokenError)
+    assert (sink.body, sink.finished, outcomes) == (TOKEN, False, [Outcome.FAILED])
+
+
+@pytest.mark.parametrize("first", [b'data: {"error":{"message":"x","code":500}}\n\n', b'data: {"error":"x"}\n\n', b""])
+async def test_a_bad_begin_is_retried_elsewhere(first):
+    """A 200 whose first event is an error, or that has none, moves the stream to another worker."""
+    sink, error, outcomes = await outcome_of(streaming(first), streaming(TOKEN, DONE))
+
+    assert (sink.body, error, outcomes) == (TOKEN + DONE, None, [Outcome.FAILED, Outcome.SUCCEEDED])
+
+
+async def test_a_begin_that_blames_the_caller_is_the_answer():
+    """An error event with a caller's status becomes an answer with that status, and nobody else is asked."""
+    seen: list[str] = []
+    bad = streaming(b'data: {"error":{"message":"too long","code":400}}\n\n', seen=seen)
+    sink, error, _ = await outcome_of(bad, answering(seen=seen))
+
+    assert isinstance(error, UpstreamRejectedError)
+    assert error.upstream_status == 400
+    assert error.body == b'{"error":{"message":"too long","code":400}}'
+    assert not sink.started
+    assert len(seen) == 1
+
+
+async def test_an_error_in_the_middle_is_the_last_event():
+    """The engine's own error event is passed on, nothing after it, and the worker is blamed."""
+    told = b'data: {"error":{"message":"x","code":500}}\n\n'
+    sink = ShownSink()
+    _, error, outcomes = await outcome_of(streaming(TOKEN, sink.shown, told, DONE), sink=sink)
+
+    assert (sink.body, sink.finished, error, outcomes) == (TOKEN + told, True, None, [Outcome.FAILED])
+
+
+async def test_half_an_event_never_reaches_the_caller():
+    """What was cut off in the middle of an event is held back."""
+    sink = ShownSink()
+    _, error, _ = await outcome_of(streaming(TOKEN, sink.shown, b'data: {"cho'), sink=sink)
+
+    assert isinstance(error, StreamBrokenError)
+    assert sink.body == TOKEN
+
+
+async def test_too_large_an_event_breaks_off():
+    """Beyond the cap nothing is held any longer."""
+    sink = ShownSink()
+    _, error, _ = await outcome_of(streaming(TOKEN, sink.shown, *[b"data: " + b"x" * 40_000] * 4), sink=sink)
+
+    assert isinstance(error, StreamBrokenError)
+    assert sink.body == TOKEN
+
+
+async def test_the_caller_does_not_wait_for_the_connection():
+    """``[DONE]`` finishes the answer at once, though the worker keeps its connection open."""
+    held = asyncio.Event()
+    async with fleet_of(streaming(TOKEN, DONE, then=held)) as fleet:
+        sink = CollectingSink()
+        task = asyncio.get_running_loop().create_task(fleet.attempts.route(inference(stream=True), sink))
+        async with asyncio.timeout(5):
+            while not sink.finished:  # noqa: ASYNC110 - a sink does not tell
+                await asyncio.sleep(0)
+        assert not task.done()
+        held.set()
+        await asyncio.wait_for(task, 5)
+
+        assert fleet.workers[0].in_flight == 0
+
+
+async def test_the_connection_is_used_again():
+    """After a whole stream the next request goes over the same connection."""
+    peers = set()
+
+    async def handle(request: web.BaseRequest):
+        assert request.transport is not None
+        peers.add(request.transport.get_extra_info("peername"))
+        return await streaming(TOKEN, DONE)(request)
+
+    async with fleet_of(handle) as fleet:
+        for _ in range(3):
+            await fleet.attempts.route(inference(stream=True), CollectingSink())
+
+    assert len(peers) == 1

@@ -1,0 +1,98 @@
+"""Tests of smg.wire.event_relay."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smg.wire.event_relay import EventRelay
+from smg.wire.sse import EventTooLargeError
+
+TOKEN = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":null}]}\n\n'
+LAST = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+ERROR = b'data: {"error":{"message":"gone","code":500}}\n\n'
+
+
+def passed(stream: bytes, places: tuple[int, ...] = ()) -> tuple[bytes, EventRelay]:
+    """Return what comes through of a stream cut at ``places``, and the relay."""
+    relay = EventRelay(1_000_000)
+    edges = [0, *sorted(place % (len(stream) + 1) for place in places), len(stream)]
+    return b"".join(relay.feed(stream[begin:end]) for begin, end in pairwise(edges)), relay
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected", "whole"),
+    [
+        pytest.param(TOKEN + LAST + DONE, TOKEN + LAST + DONE, True, id="whole"),
+        pytest.param(TOKEN + LAST, TOKEN + LAST, True, id="a reason to finish is enough"),
+        pytest.param(TOKEN, TOKEN, False, id="neither"),
+        pytest.param(TOKEN + b"data: {half", TOKEN, False, id="half an event is held back"),
+        pytest.param(TOKEN + DONE + TOKEN, TOKEN + DONE, True, id="nothing after the end"),
+        pytest.param(TOKEN + DONE + DONE, TOKEN + DONE, True, id="one end"),
+        pytest.param(b"data:[DONE]\r\n\r\n", b"data:[DONE]\r\n\r\n", True, id="without a space, crlf"),
+        pytest.param(b'data: {"t":"data: [DONE]"}\n\n', b'data: {"t":"data: [DONE]"}\n\n', False, id="in a text"),
+        pytest.param(b'data: {"t":"\\"finish_reason\\": \\"x\\""}\n\n', None, False, id="a reason in a text"),
+        pytest.param(b'data: {"meta_info":{"finish_reason":{"type":"stop"}}}\n\n', None, True, id="as an object"),
+        pytest.param(b": ping\n\n" + TOKEN, b": ping\n\n" + TOKEN, False, id="comments pass"),
+    ],
+)
+def test_what_passes_and_how_it_ended(stream, expected, whole):
+    """Whole events pass as they came up to the real end, and whether that came is known."""
+    through, relay = passed(stream)
+
+    assert through == (stream if expected is None else expected)
+    assert relay.whole is whole
+    assert relay.failure is None
+
+
+def test_an_error_event_is_the_last():
+    """What the engine told is kept, and nothing follows it."""
+    through, relay = passed(TOKEN + ERROR + DONE)
+
+    assert through == TOKEN + ERROR
+    assert relay.failure == {"error": {"message": "gone", "code": 500}}
+    assert not relay.whole
+    assert relay.ended
+
+
+def test_the_word_error_is_no_error():
+    """A token, a null and a nested field of that name are not one."""
+    stream = b'data: {"token":"error","error":null,"response":{"error":{"code":1}}}\n\n'
+    through, relay = passed(stream)
+
+    assert through == stream
+    assert relay.failure is None
+
+
+def test_comments_do_not_begin_a_stream():
+    """Only data begins it."""
+    relay = EventRelay(1000)
+    relay.feed(b": ping\n\n")
+    assert not relay.begun
+    relay.feed(TOKEN)
+    assert relay.begun
+
+
+def test_an_endless_event_is_refused():
+    """The cap holds for what is held back."""
+    relay = EventRelay(1000)
+    relay.feed(b"data: " + b"x" * 900)
+    with pytest.raises(EventTooLargeError):
+        relay.feed(b"x" * 200)
+
+
+@given(
+    st.lists(st.sampled_from([TOKEN, LAST, DONE, ERROR, b": ping\r\n\r\n", b"data: a\r\r", b"data: b\n\r\n", b"\n"])),
+    st.lists(st.integers(0, 10_000), max_size=8).map(tuple),
+)
+def test_the_cuts_do_not_matter(events, places):
+    """However the stream is cut, the same bytes pass and the same is known."""
+    stream = b"".join(events)
+    whole, cut = passed(stream), passed(stream, places)
+
+    assert cut[0].rstrip(b"\r\n") == whole[0].rstrip(b"\r\n")
+    assert (cut[1].whole, cut[1].ended, cut[1].failure) == (whole[1].whole, whole[1].ended, whole[1].failure)
