@@ -36,7 +36,7 @@ class Body:
         """
         self._check_size(self._http.content_length or 0)
         if self._http.content.is_eof():
-            return self._http.content.read_nowait(-1)
+            return self._checked(self._http.content.read_nowait(-1))
         self._invite()
         try:
             return await self._read()
@@ -54,6 +54,10 @@ class Body:
                 self._check_size(len(body))
                 deadline.reschedule(loop.time() + self._idle_secs)
         return bytes(body)
+
+    def _checked(self, body: bytes) -> bytes:
+        self._check_size(len(body))
+        return body
 
     def _check_size(self, size: int) -> None:
         if size > self._max_bytes:
