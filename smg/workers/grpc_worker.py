@@ -59,6 +59,7 @@ class GrpcWorker(Worker):
         super().__init__(birth)
         self._aborts = Tasks(birth.observer)
         self._pending: set[asyncio.Task[None]] = set()
+        self._leaving: list[str] = []
 
     @property
     def dialect(self) -> Dialect:
@@ -171,7 +172,8 @@ class GrpcWorker(Worker):
 
     @override
     async def abort(self, request_id: str) -> None:
-        await self._ask(self.dialect.abort, self.dialect.abort_request(request_id), ABORT_SECS)
+        for request in self.dialect.abort_requests([request_id]):
+            await self._ask(self.dialect.abort, request, ABORT_SECS)
 
     @override
     async def flush_cache(self) -> None:
@@ -213,14 +215,24 @@ class GrpcWorker(Worker):
         return told
 
     def _abort_later(self, request_id: str) -> None:
-        """Tell the engine in the background: whoever leaves must not wait for it."""
-        task = self._aborts.spawn(f"abort:{request_id}", self._abort_quietly(request_id))
+        """Tell the engine in the background, of all who leave in one turn of the loop together.
+
+        Whoever leaves must not wait for it.
+        """
+        self._leaving.append(request_id)
+        if len(self._leaving) > 1:
+            return
+        task = self._aborts.spawn("abort", self._abort_leaving())
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
 
-    async def _abort_quietly(self, request_id: str) -> None:
+    async def _abort_leaving(self) -> None:
+        leaving, self._leaving = self._leaving, []
+        await asyncio.gather(*map(self._abort_quietly, self.dialect.abort_requests(leaving)))
+
+    async def _abort_quietly(self, request: Message) -> None:
         with suppress(UpstreamError):  # an engine that cannot be told has most likely nothing left to stop
-            await self.abort(request_id)
+            await self._ask(self.dialect.abort, request, ABORT_SECS)
 
     async def _ask(self, method: Method, request: Message, deadline_secs: float) -> Any:
         channel, metadata = self._open(self._control), self._metadata()

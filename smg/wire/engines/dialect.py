@@ -129,8 +129,8 @@ class Dialect(ABC):
         """Return a delta as the engine sent it, repeats included; None for an empty message."""
 
     @abstractmethod
-    def abort_request(self, request_id: str) -> Message:
-        """Return the message that ends a generation."""
+    def abort_requests(self, request_ids: Sequence[str]) -> list[Message]:
+        """Return the messages that end these generations: one for all, where the protocol can."""
 
     @abstractmethod
     def healthy(self, message: Any) -> bool:

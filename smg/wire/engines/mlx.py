@@ -16,6 +16,10 @@ from smg.wire.engines.reading import delta, finish
 from smg.wire.engines.telling import labels, positive
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from google.protobuf.message import Message
+
     from smg.core.generation import Generation
 
 SERVICE = "mlx.grpc.engine.MlxEngine"
@@ -65,8 +69,8 @@ class MlxDialect(Dialect):
         return sent
 
     @override
-    def abort_request(self, request_id: str) -> pb.AbortRequest:
-        return pb.AbortRequest(request_ids=[request_id])
+    def abort_requests(self, request_ids: Sequence[str]) -> list[Message]:
+        return [pb.AbortRequest(request_ids=request_ids)]
 
     @override
     def healthy(self, message: Any) -> bool:

@@ -16,7 +16,9 @@ from smg.wire.engines.reading import delta, finish, matched, prompt_logprobs
 from smg.wire.engines.telling import chosen, labels, positive, rank_load, sampling_defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from google.protobuf.message import Message
 
     from smg.core.generation import Generation, RankLoad, Sampling
 
@@ -89,8 +91,9 @@ class SglangDialect(Dialect):
         return sent
 
     @override
-    def abort_request(self, request_id: str) -> pb.AbortRequest:
-        return pb.AbortRequest(request_id=request_id, reason="aborted by the gateway")
+    def abort_requests(self, request_ids: Sequence[str]) -> list[Message]:
+        reason = "aborted by the gateway"
+        return [pb.AbortRequest(request_id=request_id, reason=reason) for request_id in request_ids]
 
     @override
     def embed_request(

@@ -16,6 +16,10 @@ from smg.wire.engines.reading import delta, finish, matched
 from smg.wire.engines.telling import chosen, labels, positive, rank_load, sampling_defaults
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from google.protobuf.message import Message
+
     from smg.core.generation import Generation, RankLoad, Sampling
 
 SERVICE = "tokenspeed.grpc.scheduler.TokenSpeedScheduler"
@@ -70,8 +74,8 @@ class TokenspeedDialect(Dialect):
         return sent
 
     @override
-    def abort_request(self, request_id: str) -> pb.AbortRequest:
-        return pb.AbortRequest(request_id=request_id, reason="aborted by the gateway")
+    def abort_requests(self, request_ids: Sequence[str]) -> list[Message]:
+        return [pb.AbortRequest(request_id=request_id, reason="aborted by the gateway") for request_id in request_ids]
 
     @override
     def healthy(self, message: Any) -> bool:

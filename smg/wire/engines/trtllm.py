@@ -16,7 +16,9 @@ from smg.wire.engines.reading import finish, matched
 from smg.wire.engines.telling import labels, positive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from google.protobuf.message import Message
 
     from smg.core.generation import Constraint, Generation, Sampling
 
@@ -91,8 +93,8 @@ class TrtllmDialect(Dialect):
         return delta
 
     @override
-    def abort_request(self, request_id: str) -> pb.AbortRequest:
-        return pb.AbortRequest(request_id=request_id)
+    def abort_requests(self, request_ids: Sequence[str]) -> list[Message]:
+        return [pb.AbortRequest(request_id=request_id) for request_id in request_ids]
 
     @override
     def healthy(self, message: Any) -> bool:

@@ -17,7 +17,9 @@ from smg.wire.engines.reading import delta, finish, matched, prompt_logprobs
 from smg.wire.engines.telling import chosen, labels, positive, rank_load, sampling_defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from google.protobuf.message import Message
 
     from smg.core.generation import Constraint, Generation, RankLoad, Sampling
 
@@ -82,8 +84,8 @@ class VllmDialect(Dialect):
         return sent
 
     @override
-    def abort_request(self, request_id: str) -> pb.AbortRequest:
-        return pb.AbortRequest(request_ids=[request_id])
+    def abort_requests(self, request_ids: Sequence[str]) -> list[Message]:
+        return [pb.AbortRequest(request_ids=request_ids)]
 
     @override
     def embed_request(

@@ -118,11 +118,13 @@ def test_defaults_are_accepted(dialect: Dialect) -> None:
 
 
 @every_dialect
-def test_abort_names_the_generation(dialect: Dialect) -> None:
-    """The abort message holds the id and is the method's request type."""
-    message = dialect.abort_request("chat-17")
-    assert isinstance(message, dialect.abort.request)
-    assert "chat-17" in str(message)
+def test_aborts_name_each_generation(dialect: Dialect) -> None:
+    """Each id is in one message of the method's request type; all in one where the field holds several."""
+    messages = dialect.abort_requests(["chat-17", "chat-18"])
+    text = "".join(map(str, messages))
+    assert all(isinstance(message, dialect.abort.request) for message in messages)
+    assert [text.count("chat-17"), text.count("chat-18")] == [1, 1]
+    assert len(messages) == (1 if "request_ids" in dialect.abort.request.DESCRIPTOR.fields_by_name else 2)
 
 
 @every_dialect
