@@ -2,10 +2,11 @@
 
 Why these options: without a local subchannel pool, channels to one target share one connection, which ties ranks,
 health and isolation together. ``min_reconnect_backoff_ms`` is, in spite of its name, the time one connection attempt
-may take. Pings find a frozen engine while calls run on the connection; without calls none are sent, and grpc's own
-limit of pings without data stays in force, since a server answers too many of them with GOAWAY. Engines of this field
-allow a ping per 10 s or less; a server with grpc's own defaults gives up a connection that was silent in both
-directions for 140 s, after which grpc pings half as often. For such an engine ``keepalive_secs`` can be raised to 300.
+may take. Pings find a frozen engine while calls run on the connection, within
+10 s by default; without calls none are sent, and grpc's own limit of pings without data (two, then one a minute) stays
+in force, since a server answers too many of them with GOAWAY. Engines of this field allow a ping per 10 s and forgive
+two, which that limit never exceeds; a server with grpc's own defaults gives up a connection that was silent in both
+directions for 70 s, after which grpc pings half as often. For such an engine ``keepalive_secs`` can be raised to 300.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 NEVER_MS = 2**31 - 1
-KEEPALIVE_TIMEOUT_MS = 5_000
+KEEPALIVE_TIMEOUT_MS = 4_000
 MAX_BACKOFF_MS = 5_000
 INITIAL_BACKOFF_MS = 500
 

@@ -256,14 +256,20 @@ async def test_an_unwell_engine_is_a_bad_probe(worker: GrpcWorker, engine: tuple
     assert worker.probe_error
 
 
-async def test_a_frozen_engine_is_found_by_pings(engine: tuple[GrpcEngine, str]) -> None:
+@pytest.mark.parametrize(
+    ("keepalive_secs", "found_secs"),
+    [(1, 6), pytest.param(TimeoutSettings().keepalive_secs, 10, marks=pytest.mark.proof, id="by-default")],
+)
+async def test_a_frozen_engine_is_found_by_pings(
+    engine: tuple[GrpcEngine, str], keepalive_secs: float, found_secs: float
+) -> None:
     """An engine whose connection stays open and silent fails its calls, long before the request's deadline."""
     engine[0].hold = "middle"
-    limits = with_defaults(timeouts=TimeoutSettings(request_secs=60, keepalive_secs=1))
+    limits = with_defaults(timeouts=TimeoutSettings(request_secs=60, keepalive_secs=keepalive_secs))
     async with freezing_proxy(engine[1].removeprefix("grpc://")) as (frozen, target):
         worker = grpc_worker(f"grpc://{target}", runtime="mlx", defaults=limits)
         await worker.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(found_secs):
             with pytest.raises(UpstreamConnectError):
                 await _freeze_in_mid_stream(worker, frozen)
         await worker.aclose()
