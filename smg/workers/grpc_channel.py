@@ -2,8 +2,8 @@
 
 Why these options: without a local subchannel pool, channels to one target share one connection, which ties ranks,
 health and isolation together. ``min_reconnect_backoff_ms`` is, in spite of its name, the time one connection attempt
-may take. Pings find a frozen engine while calls run on the connection, within
-10 s by default; without calls none are sent, and grpc's own limit of pings without data (two, then one a minute) stays
+may take. Pings find a frozen engine while calls run on the connection, within 10 s by
+default; without calls none are sent, and grpc's own limit of pings without data (two, then one a minute) stays
 in force, since a server answers too many of them with GOAWAY. Engines of this field allow a ping per 10 s and forgive
 two, which that limit never exceeds; a server with grpc's own defaults gives up a connection that was silent in both
 directions for 70 s, after which grpc pings half as often. For such an engine ``keepalive_secs`` can be raised to 300.
