@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 DEADLINE_SECS = 20.0
+JSON = b"content-type: application/json"
 END = b"\r\n\r\n"
 
 

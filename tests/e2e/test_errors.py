@@ -10,13 +10,12 @@ from openai import NotFoundError
 from smg.core.words import ConnectionMode, LifeState, Runtime
 from smg.server.lifecycle import Gateway
 from tests.e2e.gateways import client, engines, gateway
-from tests.e2e.raw import exchange, get, post, raw_engine
+from tests.e2e.raw import JSON, exchange, get, post, raw_engine
 from tests.e2e.settings import settings
 
 HTTP = (ConnectionMode.HTTP, Runtime.SGLANG)
 GRPC = (ConnectionMode.GRPC, Runtime.SGLANG)
 CHAT = "/v1/chat/completions"
-JSON = b"content-type: application/json"
 MODES = pytest.mark.parametrize("kind", [HTTP, GRPC], ids=["http", "grpc"])
 
 

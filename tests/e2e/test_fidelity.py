@@ -10,10 +10,9 @@ import pytest
 
 from smg.core.words import ConnectionMode, Runtime
 from tests.e2e.gateways import engines, gateway
-from tests.e2e.raw import answer, exchange, post, raw_engine, talk
+from tests.e2e.raw import JSON, answer, exchange, post, raw_engine, talk
 
 PATH = "/v1/chat/completions"
-JSON = b"content-type: application/json"
 OK = answer(200, b'{"object": "chat.completion"}', JSON)
 ASK = b'{"model": "sim", "messages": []}'
 

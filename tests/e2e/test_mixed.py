@@ -11,14 +11,13 @@ import pytest
 
 from smg.core.words import ConnectionMode, Runtime
 from tests.e2e.gateways import engines, gateway
-from tests.e2e.raw import exchange, post
+from tests.e2e.raw import JSON, exchange, post
 
 HTTP_VLLM = (ConnectionMode.HTTP, Runtime.VLLM)
 GRPC_VLLM = (ConnectionMode.GRPC, Runtime.VLLM)
 HTTP_SGLANG = (ConnectionMode.HTTP, Runtime.SGLANG)
 GRPC_SGLANG = (ConnectionMode.GRPC, Runtime.SGLANG)
 CHAT = "/v1/chat/completions"
-JSON = b"content-type: application/json"
 CALM = {"health": {"check_interval_secs": 99}}
 
 
