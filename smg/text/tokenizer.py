@@ -93,6 +93,10 @@ class Tokenizer:
         except OverflowError as exc:
             raise TokenizerError("token id is out of range") from exc
 
+    def name(self, token_id: int) -> str:
+        """Return how the vocabulary writes one token, marks for spaces and bytes included; empty outside of it."""
+        return self._library.id_to_token(token_id) or ""
+
     def token(self, token_id: int) -> str:
         """Return the text of one token; bytes that are no whole character show as U+FFFD."""
         return self.token_bytes(token_id).decode(errors="replace")

@@ -67,6 +67,9 @@ VERDICTS: Mapping[grpc.StatusCode, Verdict] = {
     Code.UNAUTHENTICATED: _REFUSED,
 }
 
+BLAME_CHARS = 1_000
+"""Of an engine's words to a caller."""
+
 BLAMED: Mapping[type[GatewayError], str] = {
     ContextLengthError: "the prompt and the answer asked for exceed the model's context",
 }
@@ -88,6 +91,6 @@ def grpc_error(worker_id: WorkerId, error: grpc.aio.AioRpcError, dialect: Dialec
     """Judge one failed call."""
     blamed = None if dialect is None else dialect.error(error.code().name, error.details() or "")
     if blamed is not None:
-        return blamed(BLAMED.get(blamed, "the engine refused the request"))
+        return blamed(BLAMED.get(blamed) or f"the engine refused the request: {error.details()}"[:BLAME_CHARS])
     verdict = VERDICTS[error.code()]
     return verdict.error(worker_id, verdict.message, retry=verdict.retry)

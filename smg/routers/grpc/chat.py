@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from smg.core.request import InferenceRequest
     from smg.routers.grpc.job import Kit
     from smg.routers.grpc.prompts import Prompt
-    from smg.text.tokenizer import Tokenizer
     from smg.wire.openai.answer_style import AnswerStyle
     from smg.workers.grpc_worker import GrpcWorker
 
@@ -40,11 +39,12 @@ class ChatJob(GenerationJob):
         super().__init__(request, kit, [ask])
 
     @override
-    async def _encode(self, tokenizer: Tokenizer) -> list[Prompt]:
-        body, reader = self._body, Reader(tokenizer, self._kit.encoder)
+    async def _encode(self, worker: GrpcWorker) -> list[Prompt]:
+        body, reader = self._body, Reader(worker.tokenizer, self._kit.encoder)
+        unused = body.tool_choice == "none" and not worker.dialect.manner.unused_tools
         text = await reader.converse(
             body.messages,
-            tools=body.tool_fields,
+            tools=None if unused else body.tool_fields,
             add_generation_prompt=body.generation_prompt,
             continue_final_message=bool(body.continue_final_message),
             kwargs=_variables(body),

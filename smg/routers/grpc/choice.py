@@ -39,14 +39,14 @@ class Choice:
         self.completion_tokens = 0
         self.done = False
         self.index = index
-        self._speller = Speller(tokenizer, whole=dialect.whole_tokens)
-        self._prompt_speller = Speller(tokenizer, whole=dialect.whole_tokens)
+        self._speller = Speller(tokenizer, whole=dialect.manner.whole_tokens)
+        self._prompt_speller = Speller(tokenizer, whole=dialect.manner.whole_tokens)
         self._prompt_from = prompt_from
         self._detokenizer = Detokenizer(
             tokenizer,
             skip_special_tokens=sampling.skip_special_tokens,
-            broken_end=dialect.broken_end,
-            after=generation.prompt_ids if dialect.after_prompt else (),
+            broken_end=dialect.manner.broken_end,
+            after=generation.prompt_ids if dialect.manner.after_prompt else (),
         )
         self._stops = StopMatcher(sampling.stop, keep=sampling.no_stop_trim) if sampling.stop else None
         self._ends = frozenset() if sampling.no_stop_trim else frozenset(sampling.stop_token_ids)

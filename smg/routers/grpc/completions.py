@@ -41,8 +41,8 @@ class CompletionJob(GenerationJob):
         super().__init__(request, kit, [ask] * len(self._sources))
 
     @override
-    async def _encode(self, tokenizer: Tokenizer) -> list[Prompt]:
-        reader = Reader(tokenizer, self._kit.encoder)
+    async def _encode(self, worker: GrpcWorker) -> list[Prompt]:
+        reader = Reader(worker.tokenizer, self._kit.encoder)
         return await reader.read_all(self._sources, "prompt", special=self._body.add_special_tokens is not False)
 
     @override

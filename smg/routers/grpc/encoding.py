@@ -31,17 +31,20 @@ class Reader:
         self._encoder = encoder
 
     async def read(self, source: Source, param: str, *, special: bool) -> Prompt:
-        """Return a prompt in ids; ``special`` frames a text with the model's special tokens."""
-        if isinstance(source, str):
-            with _told(param):
-                ids = await self._encoder.encode(self._tokenizer, source, add_special_tokens=special)
-            prompt = Prompt(ids, source)
-        else:
-            check_ids(source, self._tokenizer.vocab_size, param)
-            prompt = Prompt(source, "")
+        """Return a prompt in ids, at least one; ``special`` frames a text with the model's special tokens."""
+        prompt = await self.spell(source, param, special=special)
         if not prompt.ids:
             raise InvalidRequestError(f"{param} must not be empty", param=param)
         return prompt
+
+    async def spell(self, source: Source, param: str, *, special: bool) -> Prompt:
+        """Return a prompt as ``read`` does, even if it has no ids."""
+        if isinstance(source, str):
+            with _told(param):
+                ids = await self._encoder.encode(self._tokenizer, source, add_special_tokens=special)
+            return Prompt(ids, source)
+        check_ids(source, self._tokenizer.vocab_size, param)
+        return Prompt(source, "")
 
     async def read_all(self, sources: Sequence[Source], param: str, *, special: bool) -> list[Prompt]:
         """Return each prompt in ids."""

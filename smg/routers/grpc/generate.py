@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from smg.core.request import InferenceRequest
     from smg.routers.grpc.job import Kit
     from smg.routers.grpc.prompts import Prompt
-    from smg.text.tokenizer import Tokenizer
     from smg.wire.openai.answer_style import AnswerStyle
     from smg.workers.grpc_worker import GrpcWorker
 
@@ -42,8 +41,8 @@ class GenerateJob(GenerationJob):
         self._began = kit.clock.now()
 
     @override
-    async def _encode(self, tokenizer: Tokenizer) -> list[Prompt]:
-        return await Reader(tokenizer, self._kit.encoder).read_all(self._sources, self._param, special=True)
+    async def _encode(self, worker: GrpcWorker) -> list[Prompt]:
+        return await Reader(worker.tokenizer, self._kit.encoder).read_all(self._sources, self._param, special=True)
 
     @override
     def _style(self, prompts: Sequence[Prompt], worker: GrpcWorker) -> AnswerStyle:

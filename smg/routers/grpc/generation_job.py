@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from smg.core.generation import Sampling
     from smg.core.request import InferenceRequest, Sink
+    from smg.core.words import Runtime
     from smg.routers.grpc.job import Kit
     from smg.routers.grpc.prompts import Prompt
-    from smg.text.tokenizer import Tokenizer
     from smg.wire.engines.dialect import Dialect
     from smg.wire.openai.answer_style import AnswerStyle
     from smg.wire.openai.stream_options import StreamOptions
@@ -79,7 +79,7 @@ class GenerationJob(Job):
         if sum(ask.sampling.n for ask in asks) > ANSWERS_AT_MOST:
             raise InvalidRequestError(f"n times the prompts must be at most {ANSWERS_AT_MOST}", param="n")
         self._asks = asks
-        self._encoded: dict[str, list[Prompt]] = {}
+        self._encoded: dict[tuple[str, Runtime], list[Prompt]] = {}
 
     @override
     def refuse(self, dialect: Dialect) -> None:
@@ -88,7 +88,7 @@ class GenerationJob(Job):
 
     @override
     async def answer(self, worker: GrpcWorker, sink: Sink) -> None:
-        prompts = await self._prompts(worker.tokenizer)
+        prompts = await self._prompts(worker)
         tally = Tally([len(prompt.ids) for prompt in prompts])
         output = (Streamed if self._request.stream else Whole)(sink, self._style(prompts, worker), tally.usage)
         try:
@@ -98,14 +98,15 @@ class GenerationJob(Job):
             self._request.trail.prompt_tokens = tally.usage.prompt_tokens
             self._request.trail.completion_tokens = tally.usage.completion_tokens
 
-    async def _prompts(self, tokenizer: Tokenizer) -> list[Prompt]:
-        """Encode once for all attempts at workers of one tokenizer."""
-        if tokenizer.fingerprint not in self._encoded:
-            self._encoded[tokenizer.fingerprint] = await self._encode(tokenizer)
-        return self._encoded[tokenizer.fingerprint]
+    async def _prompts(self, worker: GrpcWorker) -> list[Prompt]:
+        """Encode once for all attempts at engines of one kind and tokenizer."""
+        kind = worker.tokenizer.fingerprint, worker.runtime
+        if kind not in self._encoded:
+            self._encoded[kind] = await self._encode(worker)
+        return self._encoded[kind]
 
     @abstractmethod
-    async def _encode(self, tokenizer: Tokenizer) -> list[Prompt]:
+    async def _encode(self, worker: GrpcWorker) -> list[Prompt]:
         """Return the prompts in ids."""
 
     @abstractmethod
@@ -127,7 +128,7 @@ class GenerationJob(Job):
 
 def _settled(ask: Ask, prompt: Prompt, worker: GrpcWorker, model: str) -> Sampling:
     context = context_length(worker, model)
-    model_limit = worker.tokenizer.answer_tokens if worker.dialect.model_limit else None
+    model_limit = worker.tokenizer.answer_tokens if worker.dialect.manner.model_limit else None
     tokens = answer_tokens(prompt, context, ask.sampling.max_tokens, ask.default_tokens or model_limit)
     return settled(ask.sampling, tokens, worker.tokenizer, worker.facts)
 

@@ -30,14 +30,14 @@ class Prompt:
     text: str
 
 
-def sources(value: object, param: str) -> list[Source]:
-    """Return the prompts in a field that takes a text, ids, or a list of either.
+def sources(value: object, param: str, *, empty: bool = False) -> list[Source]:
+    """Return the prompts in a field that takes a text, ids, or a list of either; ``empty`` ones only if allowed.
 
     Raises:
         InvalidRequestError: There is none, one is empty, or there are too many.
     """
     found = _several(value, param)
-    if not found or not all(found):
+    if not found or not (empty or all(found)):
         raise InvalidRequestError(f"{param} must not be empty", param=param)
     if len(found) > PROMPTS_AT_MOST:
         raise InvalidRequestError(f"{param} holds more than {PROMPTS_AT_MOST} prompts", param=param)

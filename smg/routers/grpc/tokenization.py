@@ -28,7 +28,7 @@ class TokenizeJob(Job):
     def __init__(self, request: InferenceRequest, kit: Kit) -> None:
         super().__init__(request, kit)
         self._body = decode_body(TokenizeBody, request.body)
-        self._sources = [] if self._body.prompt is None else sources(self._body.prompt, "prompt")
+        self._sources = [] if self._body.prompt is None else sources(self._body.prompt, "prompt", empty=True)
 
     @override
     def refuse(self, dialect: Dialect) -> None:
@@ -40,7 +40,8 @@ class TokenizeJob(Job):
         if body.messages is not None:
             prompts = [await self._converse(body.messages, reader)]
         else:
-            prompts = await reader.read_all(self._sources, "prompt", special=body.add_special_tokens is not False)
+            special = body.add_special_tokens is not False
+            prompts = [await reader.spell(source, "prompt", special=special) for source in self._sources]
         fields = self._fields(prompts, worker.tokenizer)
         fields["max_model_len"] = context_length(worker, self._request.model)
         reply(sink, 200, msgspec.json.encode(fields))
@@ -63,7 +64,7 @@ class TokenizeJob(Job):
             "char_count": [len(prompt.text) for prompt in prompts],
         }
         if self._body.return_token_strs:
-            columns["token_strs"] = [[tokenizer.token(one) for one in prompt.ids] for prompt in prompts]
+            columns["token_strs"] = [[tokenizer.name(one) for one in prompt.ids] for prompt in prompts]
         several = isinstance(self._body.prompt, list)
         return {name: column if several else column[0] for name, column in columns.items()}
 
@@ -83,12 +84,15 @@ class DetokenizeJob(Job):
     async def answer(self, worker: GrpcWorker, sink: Sink) -> None:
         lists = [item for item in self._body.tokens if isinstance(item, list)]
         if lists:
-            text: str | list[str] = [self._text(ids, worker.tokenizer) for ids in lists]
+            text: str | list[str] = [self._text(ids, worker) for ids in lists]
         else:
-            text = self._text([item for item in self._body.tokens if isinstance(item, int)], worker.tokenizer)
+            text = self._text([item for item in self._body.tokens if isinstance(item, int)], worker)
         # SGLang says text, vLLM says prompt
         reply(sink, 200, msgspec.json.encode({"text": text, "prompt": text}))
 
-    def _text(self, ids: list[int], tokenizer: Tokenizer) -> str:
-        check_ids(ids, tokenizer.vocab_size, "tokens")
-        return tokenizer.decode(ids, skip_special_tokens=self._body.skip_special_tokens is not False)
+    def _text(self, ids: list[int], worker: GrpcWorker) -> str:
+        check_ids(ids, worker.tokenizer.vocab_size, "tokens")
+        asked = self._body.skip_special_tokens
+        skip = not worker.dialect.manner.special_text if asked is None else asked
+        text: str = worker.tokenizer.decode(ids, skip_special_tokens=skip)
+        return text

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from smg.core.errors import InvalidRequestError, UnsupportedEndpointError
+from smg.wire.engines.manner import Manner
 from smg.wire.engines.reach import beyond, check_values, unsupported
 from smg.wire.engines.reading import StreamReader
 from smg.wire.engines.telling import blamed
@@ -55,14 +56,7 @@ class Dialect(ABC):
             caller of the dialect asks several times.
         engine_stops: Whether the engine is told the stop strings and ends the answer itself. The
             gateway matches them in any case; where this is false it must also abort.
-        broken_end: Whether the engine's own server shows tokens at the end of an answer whose last
-            character was never completed (as U+FFFD); where false it leaves them out.
-        after_prompt: Whether an answer's text goes on from the prompt in the engine's own server: then
-            the space that a first word carries in front is shown.
-        whole_tokens: Whether log-probabilities in the engine's own server spell a character of several tokens
-            at the last of them and the others as nothing; where false each part is spelt alone, as U+FFFD.
-        model_limit: Whether ``max_new_tokens`` of the model's generation config is what the engine's own
-            server takes for a silent caller's limit.
+        manner: How the engine's own HTTP server answers.
         reach: Which fields the protocol carries.
         generate: Server-streaming, as is ``tokenizer``; all others are unary.
     """
@@ -71,10 +65,7 @@ class Dialect(ABC):
     service: ClassVar[str]
     max_n: ClassVar[int | None] = None
     engine_stops: ClassVar[bool]
-    broken_end: ClassVar[bool] = True
-    after_prompt: ClassVar[bool] = True
-    whole_tokens: ClassVar[bool] = False
-    model_limit: ClassVar[bool] = False
+    manner: ClassVar[Manner] = Manner()
     reach: ClassVar[Reach]
     generate: ClassVar[Method]
     abort: ClassVar[Method]

@@ -11,6 +11,7 @@ from smg.core.words import Runtime
 from smg.stubs import common_pb2 as common
 from smg.stubs import mlx_engine_pb2 as pb
 from smg.wire.engines.dialect import Dialect, Method
+from smg.wire.engines.manner import Manner
 from smg.wire.engines.reach import Reach, asked_tokens, within
 from smg.wire.engines.reading import delta, finish
 from smg.wire.engines.telling import labels, positive
@@ -32,8 +33,7 @@ class MlxDialect(Dialect):
     service: ClassVar[str] = SERVICE
     max_n: ClassVar[int | None] = 1
     engine_stops: ClassVar[bool] = False
-    broken_end: ClassVar[bool] = False
-    after_prompt: ClassVar[bool] = False
+    manner: ClassVar[Manner] = Manner(broken_end=False, after_prompt=False)
     reach: ClassVar[Reach] = Reach(missing=frozenset({"min_tokens"}), extras={}, prompt_logprobs=False, ranks=False)
     generate: ClassVar[Method] = Method(f"/{SERVICE}/Generate", pb.GenerateRequest, pb.GenerateResponse)
     abort: ClassVar[Method] = Method(f"/{SERVICE}/Abort", pb.AbortRequest, pb.AbortResponse)

@@ -11,6 +11,7 @@ from smg.core.words import Runtime
 from smg.stubs import common_pb2 as common
 from smg.stubs import trtllm_service_pb2 as pb
 from smg.wire.engines.dialect import Dialect, Method
+from smg.wire.engines.manner import Manner
 from smg.wire.engines.reach import ANY_OBJECT, Reach, asked_tokens, within
 from smg.wire.engines.reading import finish, matched
 from smg.wire.engines.telling import labels, positive
@@ -42,7 +43,7 @@ class TrtllmDialect(Dialect):
     runtime: ClassVar[Runtime] = Runtime.TRTLLM
     service: ClassVar[str] = SERVICE
     engine_stops: ClassVar[bool] = True
-    after_prompt: ClassVar[bool] = False
+    manner: ClassVar[Manner] = Manner(after_prompt=False)
     # a bias would have to be sent as one number per word of the vocabulary
     reach: ClassVar[Reach] = Reach(
         missing=frozenset({"logit_bias"}), constraints=frozenset(GUIDES), extras={}, prompt_logprobs=True, ranks=False

@@ -12,6 +12,7 @@ from smg.core.words import Runtime
 from smg.stubs import common_pb2 as common
 from smg.stubs import vllm_engine_pb2 as pb
 from smg.wire.engines.dialect import Dialect, Method
+from smg.wire.engines.manner import Manner
 from smg.wire.engines.reach import Reach, asked_tokens, unsupported, within
 from smg.wire.engines.reading import delta, finish, matched, prompt_logprobs
 from smg.wire.engines.telling import chosen, labels, positive, rank_load, sampling_defaults
@@ -41,9 +42,9 @@ class VllmDialect(Dialect):
     runtime: ClassVar[Runtime] = Runtime.VLLM
     service: ClassVar[str] = SERVICE
     engine_stops: ClassVar[bool] = True
-    broken_end: ClassVar[bool] = False
-    whole_tokens: ClassVar[bool] = True
-    model_limit: ClassVar[bool] = True
+    manner: ClassVar[Manner] = Manner(
+        broken_end=False, whole_tokens=True, model_limit=True, unused_tools=True, special_text=True
+    )
     reach: ClassVar[Reach] = Reach(constraints=frozenset(ConstraintKind), extras={}, prompt_logprobs=True, ranks=True)
     generate: ClassVar[Method] = Method(f"/{SERVICE}/Generate", pb.GenerateRequest, pb.GenerateResponse)
     abort: ClassVar[Method] = Method(f"/{SERVICE}/Abort", pb.AbortRequest, pb.AbortResponse)

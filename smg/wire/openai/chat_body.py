@@ -89,8 +89,8 @@ class ChatBody(RequestSampling, Body, kw_only=True):
 
     @property
     def tool_fields(self) -> list[dict[str, Any]] | None:
-        """The tools as plain values for a chat template; None if there are none, or none is to be used."""
-        if not self.tools or self.tool_choice == "none":
+        """The tools as plain values for a chat template; None if there are none."""
+        if not self.tools:
             return None
         return [msgspec.to_builtins(tool) for tool in self.tools]
 

@@ -12,20 +12,23 @@ CHOICES = frozenset({"none", "auto", "required"})
 MAX_TOOLS = 512
 
 
-class Function(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One function the model may call; ``parameters`` is its JSON schema."""
+class Function(msgspec.Struct, kw_only=True):
+    """One function the model may call; ``parameters`` is its JSON schema.
+
+    Templates print a tool as it stands, so order and absence of fields are those of the engines' own servers.
+    """
 
     name: str
     description: str | None = None
     parameters: dict[str, Any] | None = None
-    strict: bool | None = None
+    strict: bool | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Tool(msgspec.Struct, kw_only=True):
     """A tool; functions are the only kind that engines know."""
 
-    function: Function
     type: str = "function"
+    function: Function
 
 
 class ToolName(msgspec.Struct, kw_only=True):

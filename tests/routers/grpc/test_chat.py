@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from smg.core.errors import UpstreamError
 from smg.core.words import Endpoint, Runtime
+from smg.text.template import ChatTemplate
 from tests.routers.grpc.scripted import HELLO, Script, contents, ids_of, scripted
 
 if TYPE_CHECKING:
@@ -91,3 +93,36 @@ async def test_what_the_caller_says_stands(tokenizer: Tokenizer) -> None:
     assert list(params.stop_token_ids) == [9]
     assert dict(params.logit_bias) == {5: 1.5}
     assert params.WhichOneof("constraint") is not None
+
+
+@pytest.mark.parametrize("runtime", [Runtime.VLLM, Runtime.SGLANG])
+async def test_the_models_limit_is_the_engines(own_tokenizer: Tokenizer, runtime: Runtime) -> None:
+    """A silent caller's answer is as long as generation_config lets it be, where the engine's own server heeds it."""
+    own_tokenizer.answer_tokens = 5
+    async with scripted(runtime, own_tokenizer, Script()) as (front, engine):
+        with pytest.raises(UpstreamError):
+            await front.ask(Endpoint.CHAT, HELLO)
+        asked = engine.asked[0]
+
+    room = 64 - len(asked.tokenized.input_ids)
+    assert asked_tokens(asked) == (5 if runtime is Runtime.VLLM else room)
+
+
+def asked_tokens(asked: Any) -> int:
+    params = asked.sampling_params
+    return int(params.max_tokens if hasattr(params, "max_tokens") else params.max_new_tokens)
+
+
+@pytest.mark.parametrize(("runtime", "told"), [(Runtime.VLLM, True), (Runtime.SGLANG, False)])
+async def test_tools_that_must_not_be_called_are_told_as_the_engine_tells_them(
+    own_tokenizer: Tokenizer, runtime: Runtime, told: bool
+) -> None:
+    """VLLM's server keeps them in the prompt, SGLang's leaves them out."""
+    own_tokenizer.template = ChatTemplate("{{ tools[0].function.name if tools else '-' }}", {})
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    async with scripted(runtime, own_tokenizer, Script()) as (front, engine):
+        with pytest.raises(UpstreamError):
+            await front.ask(Endpoint.CHAT, {**HELLO, "tools": tools, "tool_choice": "none"})
+        text = engine.asked[0].tokenized.original_text
+
+    assert (text == "f") is told

@@ -27,9 +27,9 @@ async def test_tokens_and_texts_without_the_engine(tokenizer: Tokenizer) -> None
     assert again.json["text"] == "hi 🙂"
 
 
-async def asked(tokenizer: Tokenizer, endpoint: Endpoint, body: dict[str, Any]) -> Any:
+async def asked(tokenizer: Tokenizer, endpoint: Endpoint, body: dict[str, Any], runtime: Runtime = Runtime.VLLM) -> Any:
     """Return the answer of a gateway whose engine cannot be reached."""
-    async with pipeline(await worker_at("grpc://127.0.0.1:1", Runtime.VLLM, tokenizer)) as front:
+    async with pipeline(await worker_at("grpc://127.0.0.1:1", runtime, tokenizer)) as front:
         await front.ask(endpoint, {"model": "m", **body})
         return front.json
 
@@ -52,13 +52,28 @@ async def test_a_chat_is_tokenized_by_its_template(tokenizer: Tokenizer) -> None
     assert answer["tokens"] == tokenizer.encode(text, add_special_tokens=False)
 
 
-async def test_special_tokens_are_spelt_on_request(tokenizer: Tokenizer) -> None:
-    """By default they are left out."""
+@pytest.mark.parametrize(("runtime", "shown"), [(Runtime.VLLM, "<|im_start|>a"), (Runtime.SGLANG, "a")])
+async def test_special_tokens_are_spelt_on_request(tokenizer: Tokenizer, runtime: Runtime, shown: str) -> None:
+    """Unasked, as the engine's own server does."""
     tokens = tokenizer.encode("<|im_start|>a", add_special_tokens=False)
 
-    assert (await asked(tokenizer, Endpoint.DETOKENIZE, {"tokens": tokens}))["text"] == "a"
-    shown = await asked(tokenizer, Endpoint.DETOKENIZE, {"tokens": tokens, "skip_special_tokens": False})
-    assert shown["text"] == "<|im_start|>a"
+    for skip, text in ((None, shown), (False, "<|im_start|>a"), (True, "a")):
+        body = {"tokens": tokens, "skip_special_tokens": skip}
+        assert (await asked(tokenizer, Endpoint.DETOKENIZE, body, runtime))["text"] == text
+
+
+async def test_an_empty_text_has_no_tokens(tokenizer: Tokenizer) -> None:
+    """It is no fault to ask."""
+    answer = await asked(tokenizer, Endpoint.TOKENIZE, {"prompt": ""})
+
+    assert (answer["tokens"], answer["count"]) == ([], 0)
+
+
+async def test_tokens_are_named_as_the_vocabulary_names_them(tokenizer: Tokenizer) -> None:
+    """With its marks for spaces, as vLLM's server has it."""
+    answer = await asked(tokenizer, Endpoint.TOKENIZE, {"prompt": "a b", "return_token_strs": True})
+
+    assert "".join(answer["token_strs"]) == "a\u0120b"
 
 
 async def test_ids_beyond_the_vocabulary_are_no_text(tokenizer: Tokenizer) -> None:

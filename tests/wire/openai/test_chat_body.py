@@ -12,7 +12,7 @@ from smg.wire.openai.chat_body import ChatBody
 from smg.wire.openai.decoding import decode_body
 
 TURN = {"role": "user", "content": "hi"}
-TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+TOOL = {"type": "function", "function": {"name": "f", "description": None, "parameters": {"type": "object"}}}
 
 
 def chat(**fields: Any) -> ChatBody:
@@ -138,5 +138,13 @@ def test_tools_reach_the_template_as_they_came() -> None:
     """Absent members stay absent; no tools where none may be called."""
     assert chat(tools=[TOOL], tool_choice="auto").tool_fields == [TOOL]
     assert chat(tools=[TOOL], tool_choice={"type": "function", "function": {"name": "f"}}).tool_fields == [TOOL]
-    assert chat(tools=[TOOL], tool_choice="none").tool_fields is None
     assert chat(tools=[]).tool_fields is None
+
+
+def test_tools_are_spelt_as_engines_spell_them() -> None:
+    """A template prints a tool as it stands: what the caller left out and in which order is not to be seen."""
+    [tool] = chat(tools=[{"function": {"x": 1, "strict": True, "name": "f"}}]).tool_fields or []
+
+    assert json.dumps(tool) == json.dumps(
+        {"type": "function", "function": {"name": "f", "description": None, "parameters": None, "strict": True}}
+    )
