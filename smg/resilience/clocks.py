@@ -1,0 +1,141 @@
+"""The five clocks of an exchange with a worker: connect, first byte, first token, between chunks, total.
+
+Theory: marks (sent, head, output, chunk) tell how far an exchange has come, and with it which clocks run:
+
+    phase        begins with            clocks that run
+    CONNECTING   the exchange           connect, total
+    WAITING      the request sent       first byte, total; for a stream also first token
+    SILENT       a stream's head        first token, total
+    FLOWING      a stream's output,     between chunks, total
+                 or another's head
+    PAUSED       a caller that is slow  total: the worker is not to blame for what is not read
+
+A mark stores at most two numbers: nothing is armed or cancelled per chunk. Whoever watches asks ``next_deadline`` when
+to look again, and then ``expired``, whose answer may be None: output has come meanwhile, and there is a later deadline.
+``chunk`` only ever moves the deadline away; a mark that begins a phase may bring it nearer, so ask again after it.
+Clocks that run out at the same instant are told in the order of the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from smg.resilience.settings import ClockSettings
+
+
+class ClockKind(Enum):
+    """Which clock; the value is the word in settings, headers, error codes and metrics."""
+
+    CONNECT = "connect"
+    FIRST_BYTE = "first_byte"
+    FIRST_TOKEN = "first_token"  # noqa: S105 - a word of the model's, not a secret
+    BETWEEN_CHUNKS = "between_chunks"
+    TOTAL = "total"
+
+
+class Phase(Enum):
+    """How far an exchange has come."""
+
+    CONNECTING = "connecting"
+    WAITING = "waiting"
+    SILENT = "silent"
+    FLOWING = "flowing"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class RanOut:
+    """A clock that ran out.
+
+    Attributes:
+        limit_secs: What it was set to.
+        elapsed_secs: What had passed when somebody looked, at least ``limit_secs``.
+    """
+
+    clock: ClockKind
+    limit_secs: float
+    elapsed_secs: float
+
+    def __str__(self) -> str:
+        name = self.clock.value.replace("_", " ")
+        return f"the {name} clock ran out: {self.limit_secs:g} s allowed, {self.elapsed_secs:.3f} s elapsed"
+
+
+class Clocks:
+    """The clocks of one exchange.
+
+    Attributes:
+        phase: How far it has come; goes forward, but for the pauses.
+    """
+
+    __slots__ = ("_alive_at", "_began_at", "_sent_at", "_settings", "_stream", "_total_from", "phase")
+
+    def __init__(self, settings: ClockSettings, now: float, *, stream: bool, total_from: float | None = None) -> None:
+        """Begin to connect at ``now``; the total runs from ``total_from``, where an earlier try has begun it."""
+        self.phase = Phase.CONNECTING
+        self._settings = settings
+        self._stream = stream
+        self._began_at = self._sent_at = self._alive_at = now
+        self._total_from = now if total_from is None else total_from
+
+    def sent(self, now: float) -> None:
+        """Note that the whole request was handed over."""
+        if self.phase is Phase.CONNECTING:
+            self.phase = Phase.WAITING
+            self._sent_at = now
+
+    def head(self, now: float) -> None:
+        """Note that the answer's head came; an answer may come before the request is all sent."""
+        self.sent(now)
+        if self.phase is Phase.WAITING:
+            self.phase = Phase.SILENT if self._stream else Phase.FLOWING
+            self._alive_at = now
+
+    def output(self, now: float) -> None:
+        """Note that the worker produced something for the caller; the first time ends the wait for the first token."""
+        self.head(now)
+        if self.phase is Phase.SILENT:
+            self.phase = Phase.FLOWING
+        self._alive_at = now
+
+    def chunk(self, now: float) -> None:
+        """Note any sign of life, a comment included: once output flows, silence counts anew from here."""
+        self._alive_at = now
+
+    def pause(self) -> None:
+        """Note that nothing more is read from the worker, because the caller is slow to take it."""
+        if self.phase is Phase.FLOWING:
+            self.phase = Phase.PAUSED
+
+    def resume(self, now: float) -> None:
+        """Note that the worker is read from again."""
+        if self.phase is Phase.PAUSED:
+            self.phase = Phase.FLOWING
+            self._alive_at = now
+
+    def next_deadline(self) -> float:
+        """Return the reading at which the first of the clocks runs out unless a mark comes before."""
+        return min(start + limit for _, start, limit in self._running())
+
+    def expired(self, now: float) -> RanOut | None:
+        """Return the clock that has run out first by ``now``, if any has."""
+        kind, start, limit = min(self._running(), key=lambda running: running[1] + running[2])
+        return RanOut(kind, limit, now - start) if now >= start + limit else None
+
+    def _running(self) -> Iterator[tuple[ClockKind, float, float]]:
+        """Yield each running clock, when it was started, and what it is set to."""
+        settings = self._settings
+        if self.phase is Phase.CONNECTING:
+            yield ClockKind.CONNECT, self._began_at, settings.connect_secs
+        if self.phase is Phase.WAITING:
+            yield ClockKind.FIRST_BYTE, self._sent_at, settings.first_byte_secs
+        if self._stream and self.phase in {Phase.WAITING, Phase.SILENT}:
+            yield ClockKind.FIRST_TOKEN, self._sent_at, settings.first_token_secs
+        if self.phase is Phase.FLOWING:
+            yield ClockKind.BETWEEN_CHUNKS, self._alive_at, settings.between_chunks_secs
+        yield ClockKind.TOTAL, self._total_from, settings.total_secs

@@ -1,0 +1,31 @@
+"""A clock that is moved by hand, and how many schedules the state machines are put through.
+
+SMG_SCHEDULES in the environment says how many; few by default, so that unit tests stay quick.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+
+SCHEDULES = int(os.environ.get("SMG_SCHEDULES", "40"))
+MACHINE = settings(max_examples=SCHEDULES, stateful_step_count=50)
+LONG_RUN = pytest.mark.timeout(60 + SCHEDULES * 0.2)
+"""For state machines: the usual limit, and a fifth of a second more for each schedule."""
+
+STEPS = st.integers(0, 64).map(lambda eighths: eighths / 8)
+"""Seconds to move the clock by; eighths add up without rounding."""
+
+
+class ManualClock:
+    """Time stands still until a test moves it."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.time = now
+
+    def now(self) -> float:
+        """Return the reading last set."""
+        return self.time
