@@ -33,12 +33,15 @@ class StopMatcher:
         self._keep = keep
         self._tail = ""  # what may be the beginning of a stop string; already shown if it is kept
 
-    def push(self, text: str) -> str:
-        """Return what may be shown now; nothing more once a stop string has matched."""
+    def push(self, text: str, *, heed: bool = True) -> str:
+        """Return what may be shown now; nothing more once a stop string has matched.
+
+        Where ``heed`` is false no stop string that ends in ``text`` counts, but one that begins in it still may.
+        """
         if self.matched is not None:
             return ""
         seen = self._tail + text
-        if found := self._first(seen):
+        if heed and (found := self._first(seen)):
             return self._end(seen, *found)
         safe = self._safe(seen)
         self._tail = seen[safe:]
@@ -50,8 +53,10 @@ class StopMatcher:
         return "" if self._keep else tail
 
     def _first(self, seen: str) -> tuple[int, str] | None:
-        """Return where the stop string ends that is complete first in ``seen``, and the string."""
-        ends = [(place + len(stop), stop) for stop in self._stops if (place := seen.find(stop)) >= 0]
+        """Return where the stop string ends that is complete first in what is new in ``seen``, and the string."""
+        old = len(self._tail)
+        places = [(seen.find(stop, max(old - len(stop) + 1, 0)), stop) for stop in self._stops]
+        ends = [(place + len(stop), stop) for place, stop in places if place >= 0]
         # the longest stand first, and min() keeps the first of equals
         return min(ends, key=lambda found: found[0], default=None)
 

@@ -85,3 +85,15 @@ def test_empty_stop_never_matches() -> None:
 
     assert matcher.push("abc") == "abc"
     assert matcher.matched is None
+
+
+def test_an_unheeded_stop_string_is_text() -> None:
+    """It does not end the answer, later neither; one that only begins there does."""
+    matcher = StopMatcher(["ab", "abcd"], keep=False)
+
+    assert matcher.push("xab", heed=False) == "x"
+    assert matcher.push("c") == ""
+    assert matcher.push("-") == "abc-"
+    assert matcher.push("ab", heed=False) == ""
+    assert matcher.push("cd") == ""
+    assert matcher.matched == "abcd"

@@ -48,6 +48,7 @@ class Choice:
             broken_end=dialect.manner.broken_end,
             after=generation.prompt_ids if dialect.manner.after_prompt else (),
         )
+        self._min_tokens = sampling.min_tokens or 0
         self._stops = StopMatcher(sampling.stop, keep=sampling.no_stop_trim) if sampling.stop else None
         self._ends = frozenset() if sampling.no_stop_trim else frozenset(sampling.stop_token_ids)
         self._held: list[int] = []
@@ -86,16 +87,22 @@ class Choice:
         ids = self._shown(delta.token_ids, delta.finish)
         used = len(delta.token_ids)
         if self._stops is not None:
-            text, count = self._read_watching(self._stops, ids, last=delta.finish is not None)
+            text, count = self._read_watching(self._stops, ids, waited, last=delta.finish is not None)
             return text, used if count is None else max(count - waited, 0)
         text = self._detokenizer.push(ids) if ids else ""
         return (text if delta.finish is None else text + self._detokenizer.finish()), used
 
-    def _read_watching(self, stops: StopMatcher, ids: Sequence[int], *, last: bool) -> tuple[str, int | None]:
-        """Return the text that may be shown, and how many ids it took to complete a stop string, if one is."""
+    def _read_watching(
+        self, stops: StopMatcher, ids: Sequence[int], waited: int, *, last: bool
+    ) -> tuple[str, int | None]:
+        """Return the text that may be shown, and how many ids it took to complete a stop string, if one is.
+
+        The first ``waited`` ids were counted when they came.
+        """
         text = ""
+        unheeded = self._min_tokens - self.completion_tokens + waited
         for count, token_id in enumerate(ids, start=1):
-            text += stops.push(self._detokenizer.push((token_id,)))
+            text += stops.push(self._detokenizer.push((token_id,)), heed=count > unheeded)
             if stops.matched is not None:
                 return text, count
         if last:

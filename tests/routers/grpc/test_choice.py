@@ -171,3 +171,15 @@ def test_a_broken_end_is_not_matched_as_a_stop(tokenizer: Tokenizer) -> None:
     pieces = play(choice, Delta(token_ids=ids_of(tokenizer, "ok 🚀")[:-1]), Delta(finish=Finish(reason="length")))
 
     assert [piece.finish for piece in pieces][-1] == Finish(reason="length")
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_stop_strings_wait_for_the_least_tokens(tokenizer: Tokenizer, size: int) -> None:
+    """As many tokens as min_tokens come whatever they spell; a stop string may end with any token after them."""
+    ids = ids_of(tokenizer, "aaaaaaa")
+    assert len(ids) == 7
+    choice = choice_of(tokenizer, stop=("aa",), min_tokens=3)
+    pieces = play(choice, *[Delta(token_ids=ids[at : at + size]) for at in range(0, len(ids), size)])
+
+    assert "".join(piece.text for piece in pieces) == "aa"
+    assert choice.completion_tokens == 4
