@@ -31,7 +31,8 @@ REQUEST_ID = b"x-request-id"
 MADE_BY_THE_CLIENT = frozenset({b"host", b"content-length", b"expect", REQUEST_ID})
 MADE_BY_THE_FRONT = frozenset({b"server", b"date", b"content-length", REQUEST_ID})
 CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
-INTERNAL = b"x-smg-"
+INTERNAL = (b"x-smg-", b"x-forwarded-", b"x-data-parallel-rank")
+"""What only the gateway may say to a worker, however a caller spells it: its own fields, who called, which rank."""
 
 _not_carried = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 

@@ -26,7 +26,7 @@ def test_fields_of_one_hop_do_not_reach_the_worker(name: bytes) -> None:
     "name",
     [
         b"x-smg-worker-id", b"X-SMG-Target-Worker", b"x_smg_tenant", b"X-Smg_Anything", b"x-SMG-", b"x-smg-routing-key",
-        b"X_SMG_ROUTING_KEY",
+        b"X_SMG_ROUTING_KEY", b"X-Forwarded-For", b"x_forwarded_host", b"X-data-parallel-rank", b"x_data_parallel_rank",
     ],
 )  # fmt: skip
 def test_internal_fields_of_callers_do_not_reach_the_worker(name: bytes) -> None:
