@@ -160,7 +160,7 @@ def methods() -> Iterator[Refusal]:
     """P14: methods nobody serves."""
     for name, method in METHODS.items():
         sent = raw(f"{method} {CHAT} HTTP/1.1".encode(), b"Host: gateway")
-        yield Refusal(f"P14-{name}", sent, statuses=(400, 405, 414, 431, 501), closes=False)
+        yield Refusal(f"P14-{name}", sent, statuses=(400, 405, 414, 431, 501), closes=name == "connect")
     tunnel = head(method="CONNECT", path="example.org:443") + GOOD_REQUEST
     yield Refusal("P14-connect-tunnel", tunnel, statuses=(400, 405))
     yield Refusal("P14-options-star", head(b"Connection: close", method="OPTIONS", path="*"), statuses=(400, 405))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.faults.front.caller import Answer
     from tests.faults.front.conftest import Front
 
+LISTENER = "needs the listener of our own"
 BANNERS = ("aiohttp", "python", "traceback", "llhttp", "uvloop", "127.0.0.1")
 
 
@@ -50,6 +51,16 @@ def cases(refusals: Iterable[Refusal], needs: dict[str, str] | None = None):
     marks = {id_: [pytest.mark.xfail(strict=True, reason=reason)] for id_, reason in waiting.items()}
     return pytest.mark.parametrize(
         "case", [pytest.param(case, id=case.id, marks=marks.get(case.id, ())) for case in listed]
+    )
+
+
+def named(name: str, group: str, names: Iterable[str], needs: dict[str, str] | None = None):
+    """Parametrise ``name`` over ``names``, each a case of ``group``; ``needs`` as in ``cases``."""
+    waiting = {word: [pytest.mark.xfail(strict=True, reason=reason)] for word, reason in (needs or {}).items()}
+    listed = list(names)
+    assert not set(waiting) - set(listed), "a case that waits does not exist"
+    return pytest.mark.parametrize(
+        name, [pytest.param(word, id=f"{group}-{word}", marks=waiting.get(word, ())) for word in listed]
     )
 
 

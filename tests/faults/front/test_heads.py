@@ -7,10 +7,9 @@ import pytest
 from tests.faults.front.caller import exchange
 from tests.faults.front.cases_framing import all_framing, good_variants
 from tests.faults.front.cases_head import all_heads
-from tests.faults.front.refusals import cases, check_refused
+from tests.faults.front.refusals import LISTENER, cases, check_refused
 from tests.faults.front.requests import GOOD_REQUEST
 
-LISTENER = "needs the listener of our own"
 NEEDS = dict.fromkeys(
     [
         "P01-length-first-behind-a-good-one",
@@ -23,6 +22,7 @@ NEEDS = dict.fromkeys(
         "P10-9k-extension-before-a-good-one",
         "P12-protocol-RTSP-1.0",
         "P12-http-0.9-line",
+        "P14-connect",
     ],
     LISTENER,
 )
