@@ -123,11 +123,25 @@ class PayloadTooLargeError(DownstreamError):
     code = "payload_too_large"
 
 
+class TargetTooLongError(DownstreamError):
+    """The request line is longer than the gateway reads."""
+
+    status = 414
+    code = "uri_too_long"
+
+
 class UnsupportedMediaTypeError(DownstreamError):
     """The content type or coding of the body is not served."""
 
     status = 415
     code = "unsupported_media_type"
+
+
+class FieldsTooLargeError(DownstreamError):
+    """The request's fields are too many, or too long, alone or together."""
+
+    status = 431
+    code = "request_header_fields_too_large"
 
 
 class RoutingError(GatewayError):

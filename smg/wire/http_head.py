@@ -1,0 +1,181 @@
+"""The head of a request, read so strictly that it has one meaning or none.
+
+Theory: two servers in a row that read one message differently are what request smuggling lives on. So nothing is
+repaired here. A head is its request line, its fields and an empty line, each ended by CR LF; no byte of it is a
+control character, no line is folded, and what frames the body is said once. A field that is repeated counts as the
+list of its values, which for fields that hold one value is a malformed one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from smg.core.errors import (
+    BadFramingError,
+    FieldsTooLargeError,
+    GatewayError,
+    TargetTooLongError,
+    UnsupportedMediaTypeError,
+)
+from smg.core.request import RawHeaders  # noqa: TC001  (the types of pure functions are read with them)
+
+HEAD_END = b"\r\n\r\n"
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+LINE = re.compile(rb"([A-Z]{1,24}) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])\r\n")
+BEGUN_LINE = re.compile(rb"[A-Z]{1,24}+(?: [\x21\x22\x24-\x7e]*+(?: [HTP/1.0]{0,8})?)?\r?")
+FIELD = re.compile(rb"\n(" + TOKEN + rb"):[ \t]*+([^\r]*+)\r(?=\n)")
+HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+LENGTH = re.compile(rb"[0-9]{1,18}")
+CLEAN = bytes(byte for byte in range(256) if byte in b"\t\r\n" or (byte >= 0x20 and byte != 0x7F))  # noqa: PLR2004
+LEARNT = frozenset({
+    *(b"connection", b"content-encoding", b"content-length", b"expect", b"host", b"transfer-encoding", b"upgrade"),
+})  # fmt: skip
+UNSERVED_METHODS = frozenset({b"CONNECT", b"PRI", b"TRACE"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadLimits:
+    """How large a head may be.
+
+    Attributes:
+        line_bytes: Of the request line, and of each field.
+        fields: How many of them.
+        head_bytes: Of all together.
+    """
+
+    line_bytes: int = 8 << 10
+    fields: int = 100
+    head_bytes: int = 32 << 10
+
+
+@dataclass(slots=True)
+class Head:
+    """What a head says.
+
+    Attributes:
+        target: As it was sent, visible ASCII only.
+        modern: HTTP/1.1, not 1.0.
+        length: Bytes of body, 0 where there is none; None means that it comes in chunks.
+        keep_alive: The caller wants to go on with the connection, and in HTTP.
+        expects: The caller sends the body only when invited.
+    """
+
+    method: str
+    target: str
+    modern: bool
+    headers: RawHeaders
+    length: int | None
+    keep_alive: bool
+    expects: bool
+
+
+def read_head(block: bytes, limits: HeadLimits) -> Head:
+    """Return what ``block``, which ends with its first empty line, says.
+
+    Raises:
+        TargetTooLongError: The request line is too long.
+        FieldsTooLargeError: There are too many fields, or too long ones.
+        UnsupportedMediaTypeError: The body is compressed.
+        BadFramingError: Anything else is not as it must be.
+    """
+    _check_sizes(block, limits)
+    line = LINE.match(block)
+    if line is None or line[1] in UNSERVED_METHODS or block.translate(None, CLEAN):
+        raise BadFramingError("the request is not plain http/1.1")
+    headers = _fields(block, line.end() - 1)
+    facts = _learn(headers)
+    modern = line[3] == b"1"
+    _check_host(facts.get(b"host"), modern=modern)
+    _check_coding(facts)
+    return Head(
+        line[1].decode(),
+        line[2].decode(),
+        modern,
+        headers,
+        _length(facts, modern=modern),
+        _keeps_alive(facts, modern=modern),
+        modern and facts.get(b"expect", b"").lower() == b"100-continue",
+    )
+
+
+def check_begun(part: bytes, limits: HeadLimits) -> None:
+    """Refuse a head that is not complete yet and cannot become a good one any more.
+
+    Raises:
+        GatewayError: As ``read_head`` does.
+    """
+    _check_sizes(part, limits)
+    line_ended = b"\n" in part
+    good = LINE.match(part) if line_ended else BEGUN_LINE.fullmatch(part)
+    if not good or (line_ended and part.count(b"\n") != part.count(b"\r\n")):
+        raise BadFramingError("the request is not plain http/1.1")
+
+
+def _check_sizes(block: bytes, limits: HeadLimits) -> None:
+    if block.count(b"\n") > limits.fields + 2:
+        raise FieldsTooLargeError(f"the request has more than {limits.fields} fields")
+    if len(block) > limits.line_bytes:
+        for position, line in enumerate(block.split(b"\r\n")):
+            if len(line) > limits.line_bytes:
+                raise _too_long(line, limits) if position == 0 else FieldsTooLargeError("a field is too long")
+    if len(block) > limits.head_bytes:
+        raise FieldsTooLargeError(f"the request's head is larger than {limits.head_bytes} bytes")
+
+
+def _too_long(line: bytes, limits: HeadLimits) -> GatewayError:
+    """Tell a target that is too long from bytes that are no request at all."""
+    if BEGUN_LINE.fullmatch(line):
+        return TargetTooLongError(f"the request line is longer than {limits.line_bytes} bytes")
+    return BadFramingError("the request is not plain http/1.1")
+
+
+def _fields(block: bytes, start: int) -> RawHeaders:
+    """Return the fields of ``block``, whose first one stands behind the line break at ``start``."""
+    fields = FIELD.findall(block, start)
+    # Each match takes one line break, so as many as there are lines means that every line is a field.
+    if len(fields) != block.count(b"\n") - 2:
+        raise BadFramingError("a field of the request is malformed")
+    if b" \r" in block or b"\t\r" in block:
+        return tuple((name, value.rstrip(b" \t")) for name, value in fields)
+    return tuple(fields)
+
+
+def _learn(headers: RawHeaders) -> dict[bytes, bytes]:
+    facts: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if (key := name.lower()) in LEARNT:
+            facts[key] = facts[key] + b"," + value if key in facts else value
+    return facts
+
+
+def _check_host(host: bytes | None, *, modern: bool) -> None:
+    if modern if host is None else not HOST.fullmatch(host):
+        raise BadFramingError("the host field is missing or malformed")
+
+
+def _check_coding(facts: dict[bytes, bytes]) -> None:
+    codings = facts.get(b"content-encoding")
+    if codings is not None and any(coding.strip().lower() != b"identity" for coding in codings.split(b",")):
+        raise UnsupportedMediaTypeError("compressed request bodies are not served")
+
+
+def _length(facts: dict[bytes, bytes], *, modern: bool) -> int | None:
+    length, coding = facts.get(b"content-length"), facts.get(b"transfer-encoding")
+    if coding is not None:
+        if not modern or length is not None or coding.lower() != b"chunked":
+            raise BadFramingError("the transfer coding is not served")
+        return None
+    if length is None:
+        return 0
+    if not LENGTH.fullmatch(length):
+        raise BadFramingError("the content length is malformed")
+    return int(length)
+
+
+def _keeps_alive(facts: dict[bytes, bytes], *, modern: bool) -> bool:
+    options = facts.get(b"connection")
+    if options is None:
+        return modern and b"upgrade" not in facts
+    wanted = {option.strip().lower() for option in options.split(b",")}
+    return b"close" not in wanted and (modern or b"keep-alive" in wanted) and b"upgrade" not in facts
