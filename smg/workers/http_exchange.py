@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -14,8 +15,6 @@ from smg.workers.upstream_errors import closed_errors, http_errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-
-    import aiohttp
 
     from smg.core.request import RawHeaders
     from smg.core.words import WorkerId
@@ -52,6 +51,10 @@ class HttpAnswer:
                 raise UpstreamError(self._worker_id, "the worker's answer is too long", retry=Retry.NEVER)
         return bytes(body)
 
+    def break_off(self) -> None:
+        """Fail whoever waits for the body: closing a session leaves its readers waiting."""
+        self._response.content.set_exception(aiohttp.ServerDisconnectedError())
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body's bytes as they come; raises UpstreamError where it breaks off or is late."""
         content = self._response.content
@@ -72,10 +75,14 @@ async def exchange(  # noqa: PLR0913, PLR0917 - one per part of a request
     headers: Sequence[tuple[str, str]],
     body: bytes | None,
     *,
+    running: set[HttpAnswer],
     server_name: str | None = None,
     timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - aiohttp's own, not a deadline of ours
 ) -> AsyncIterator[HttpAnswer]:
-    """Send exactly one request and yield when the head is in; leaving before the body's end closes the connection."""
+    """Send exactly one request and yield when the head is in; leaving before the body's end closes the connection.
+
+    The answer stands in ``running`` meanwhile, so that whoever closes the session can break it off.
+    """
     with http_errors(worker_id), closed_errors(worker_id):
         response = await session.request(
             method,
@@ -86,9 +93,12 @@ async def exchange(  # noqa: PLR0913, PLR0917 - one per part of a request
             server_hostname=server_name,
             timeout=session.timeout if timeout is None else timeout,
         )
+    answer = HttpAnswer(worker_id, response)
+    running.add(answer)
     try:
-        yield HttpAnswer(worker_id, response)
+        yield answer
     finally:
+        running.discard(answer)
         response.close()  # after the body's end the connection is back in the pool, and this does nothing
 
 

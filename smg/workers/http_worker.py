@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from smg.core.generation import RankLoad
     from smg.workers.http_exchange import HttpAnswer
+    from smg.workers.worker import Birth
 
 CONTROL_BODY_BYTES = 4 * 1024 * 1024
 FLUSH_SECS = 45.0
@@ -39,6 +40,10 @@ class HttpWorker(Worker):
     connection_mode: ClassVar[ConnectionMode | None] = ConnectionMode.HTTP
     _data: aiohttp.ClientSession | None = None
     _control: aiohttp.ClientSession | None = None
+
+    def __init__(self, birth: Birth) -> None:
+        super().__init__(birth)
+        self._running: set[HttpAnswer] = set()
 
     @override
     async def start(self) -> None:
@@ -55,6 +60,8 @@ class HttpWorker(Worker):
         for session in sessions:
             if session is not None:
                 await session.close()
+        for answer in self._running:
+            answer.break_off()
 
     def exchange(
         self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes | None
@@ -67,9 +74,8 @@ class HttpWorker(Worker):
             UpstreamError: On entering, and while the body is read.
         """
         session = self._open(self._data)
-        return exchange(
-            self.id, session, method, self.base_url + path, headers, body, server_name=self.settings.tls.server_name
-        )
+        name, url = self.settings.tls.server_name, self.base_url + path
+        return exchange(self.id, session, method, url, headers, body, running=self._running, server_name=name)
 
     def prepare(self, headers: Sequence[tuple[str, str]], body: bytes) -> tuple[Sequence[tuple[str, str]], bytes]:
         """Put the data-parallel rank into a request the way this engine reads it; without a rank nothing changes."""
@@ -156,9 +162,10 @@ class HttpWorker(Worker):
         headers = [] if key is None else [("Authorization", f"Bearer {key}")]
         total = self.settings.health.timeout_secs if secs is None else secs
         limits = aiohttp.ClientTimeout(total=total, connect=self.settings.timeouts.connect_secs)
-        name = self.settings.tls.server_name
-        url = self.base_url + path
-        async with exchange(self.id, session, method, url, headers, None, server_name=name, timeout=limits) as answer:
+        name, url = self.settings.tls.server_name, self.base_url + path
+        async with exchange(
+            self.id, session, method, url, headers, None, running=self._running, server_name=name, timeout=limits
+        ) as answer:
             yield answer
 
     def _open(self, session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:

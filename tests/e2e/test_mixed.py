@@ -39,7 +39,7 @@ async def mixed(*kinds, **changes):
 
 async def modes(front, count, **fields):
     """Ask so many times and count the modes of the workers that answered."""
-    found = Counter()
+    found: Counter[ConnectionMode | None] = Counter()
     workers = front.registry.fleet.workers
     for _ in range(count):
         told = await exchange(front.port, ask(**fields))

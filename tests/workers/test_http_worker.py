@@ -16,6 +16,7 @@ from tests.workers.support import http_worker, until, with_defaults
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from smg.workers.http_exchange import HttpAnswer
     from smg.workers.http_worker import HttpWorker
 
 LEFT_SECS = 0.25
@@ -256,6 +257,22 @@ async def test_closing_a_worker_ends_its_exchanges(worker: HttpWorker, engine: t
         with pytest.raises(UpstreamError):
             async for _ in answer.chunks():
                 pass
+
+
+async def test_closing_a_worker_wakes_those_who_wait(worker: HttpWorker, engine: tuple[HttpEngine, str]) -> None:
+    """A reader that waits for the next bytes of an answer is told, too."""
+    engine[0].hold = "body"
+    async with asyncio.timeout(5), worker.exchange("POST", "/hold", [], b"{}") as answer, asyncio.TaskGroup() as group:
+        reading = group.create_task(_read_on(answer))
+        await until(lambda: answer._response.content._waiter is not None)
+        await worker.aclose()
+        await reading
+
+
+async def _read_on(answer: HttpAnswer) -> None:
+    with pytest.raises(UpstreamError):
+        async for _ in answer.chunks():
+            pass
 
 
 async def test_discovery_reads_models_runtime_and_context() -> None:
