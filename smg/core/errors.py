@@ -221,6 +221,36 @@ class UpstreamTimeoutError(UpstreamError):
     code = "upstream_timeout"
 
 
+class ConnectTimeoutError(UpstreamTimeoutError):
+    """No connection to the worker came about within ``connect_secs``."""
+
+    code = "upstream_connect_timeout"
+
+
+class FirstByteTimeoutError(UpstreamTimeoutError):
+    """The worker's answer did not begin within ``first_byte_secs``."""
+
+    code = "upstream_first_byte_timeout"
+
+
+class FirstTokenTimeoutError(UpstreamTimeoutError):
+    """The worker's stream showed no output within ``first_token_secs``."""
+
+    code = "upstream_first_token_timeout"
+
+
+class StalledError(UpstreamTimeoutError):
+    """The worker fell silent for ``between_chunks_secs`` in the middle of its answer."""
+
+    code = "upstream_stalled"
+
+
+class TotalTimeoutError(UpstreamTimeoutError):
+    """The answer was not whole within ``total_secs``."""
+
+    code = "upstream_total_timeout"
+
+
 class UpstreamUnavailableError(UpstreamError):
     """The worker answered that it takes no work now."""
 

@@ -1,0 +1,116 @@
+"""Watches the clocks of one exchange and ends it when one runs out: one timer, re-armed only when a phase begins."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+from smg.core.errors import (
+    ConnectTimeoutError,
+    FirstByteTimeoutError,
+    FirstTokenTimeoutError,
+    Retry,
+    StalledError,
+    TotalTimeoutError,
+    UpstreamTimeoutError,
+)
+from smg.resilience.clocks import ClockKind, Clocks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from smg.core.words import WorkerId
+    from smg.resilience.clocks import RanOut
+    from smg.resilience.settings import ClockSettings
+
+VERDICTS: Mapping[ClockKind, tuple[type[UpstreamTimeoutError], Retry]] = {
+    ClockKind.CONNECT: (ConnectTimeoutError, Retry.SAFE),
+    ClockKind.FIRST_BYTE: (FirstByteTimeoutError, Retry.IF_IDEMPOTENT),
+    ClockKind.FIRST_TOKEN: (FirstTokenTimeoutError, Retry.IF_IDEMPOTENT),
+    ClockKind.BETWEEN_CHUNKS: (StalledError, Retry.IF_IDEMPOTENT),
+    ClockKind.TOTAL: (TotalTimeoutError, Retry.NEVER),
+}
+
+
+class Watch:
+    """The clocks of one exchange while it runs; an ``async with`` block that they may end.
+
+    The marks (``sent``, ``head``, ``output``, ``chunk``, ``pause``, ``resume``) are those of ``Clocks``.
+
+    Raises:
+        UpstreamTimeoutError: On leaving, if a clock has run out; says which, what it was set to and what elapsed.
+    """
+
+    __slots__ = ("_clocks", "_loop", "_ran_out", "_scope", "_timer", "_worker_id")
+
+    def __init__(self, worker_id: WorkerId, settings: ClockSettings, *, stream: bool) -> None:
+        self._worker_id = worker_id
+        self._loop = asyncio.get_running_loop()
+        self._clocks = Clocks(settings, self._loop.time(), stream=stream)
+        self._scope = asyncio.timeout(None)
+        self._timer: asyncio.TimerHandle | None = None
+        self._ran_out: RanOut | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._scope.__aenter__()
+        self._arm()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            await self._scope.__aexit__(exc_type, exc, traceback)
+        except TimeoutError as error:
+            if self._ran_out is None:
+                raise
+            raise self._error(self._ran_out) from error
+
+    def sent(self) -> None:
+        """Note that the whole request was handed over."""
+        self._clocks.sent(self._loop.time())
+        self._arm()
+
+    def head(self) -> None:
+        """Note that the answer's head came."""
+        self._clocks.head(self._loop.time())
+        self._arm()
+
+    def output(self) -> None:
+        """Note that the worker produced something for the caller; only the first time is anything re-armed."""
+        phase = self._clocks.phase
+        self._clocks.output(self._loop.time())
+        if self._clocks.phase is not phase:
+            self._arm()
+
+    def chunk(self) -> None:
+        """Note a sign of life; costs one look at the clock."""
+        self._clocks.chunk(self._loop.time())
+
+    def pause(self) -> None:
+        """Note that the caller is slow and nothing more is read."""
+        self._clocks.pause()
+
+    def resume(self) -> None:
+        """Note that the worker is read from again."""
+        self._clocks.resume(self._loop.time())
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._clocks.next_deadline(), self._look)
+
+    def _look(self) -> None:
+        self._ran_out = self._clocks.expired(self._loop.time())
+        if self._ran_out is None:
+            self._arm()
+        else:
+            self._scope.reschedule(self._loop.time())
+
+    def _error(self, ran_out: RanOut) -> UpstreamTimeoutError:
+        kind, retry = VERDICTS[ran_out.clock]
+        return kind(self._worker_id, str(ran_out), retry=retry)

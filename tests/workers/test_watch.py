@@ -1,0 +1,88 @@
+"""Tests of smg.workers.watch."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from smg.core.errors import (
+    ConnectTimeoutError,
+    FirstByteTimeoutError,
+    FirstTokenTimeoutError,
+    StalledError,
+    TotalTimeoutError,
+)
+from smg.core.words import WorkerId
+from smg.resilience.settings import ClockSettings
+from smg.workers.watch import Watch
+
+LONG = 60.0
+
+
+def watch(*, stream: bool = True, **secs: float) -> Watch:
+    """Return a watch whose clocks are long but for those given."""
+    names = ("connect", "first_byte", "first_token", "between_chunks", "total")
+    settings = ClockSettings(**{f"{name}_secs": secs.get(name, LONG) for name in names})
+    return Watch(WorkerId("w"), settings, stream=stream)
+
+
+async def wait_in(running: Watch, marks: tuple[str, ...]) -> None:
+    """Make the marks and then wait for nothing."""
+    async with running:
+        for mark in marks:
+            getattr(running, mark)()
+        await asyncio.wait_for(asyncio.Event().wait(), 5)
+
+
+@pytest.mark.parametrize(
+    ("clock", "marks", "error"),
+    [
+        pytest.param("connect", (), ConnectTimeoutError, id="connect"),
+        pytest.param("first_byte", ("sent",), FirstByteTimeoutError, id="first byte"),
+        pytest.param("first_token", ("sent", "head"), FirstTokenTimeoutError, id="first token"),
+        pytest.param("first_token", ("sent", "head", "chunk"), FirstTokenTimeoutError, id="a comment is no token"),
+        pytest.param("between_chunks", ("sent", "head", "output"), StalledError, id="between chunks"),
+        pytest.param("total", ("sent", "head", "output", "pause"), TotalTimeoutError, id="total"),
+    ],
+)
+async def test_each_clock_ends_its_phase(clock, marks, error):
+    """The clock of the phase runs out, and the error names it, its setting and what elapsed."""
+    with pytest.raises(error, match=rf"{clock.replace('_', ' ')} clock ran out: 0.02 s allowed, 0.0\d\d s elapsed"):
+        await wait_in(watch(**{clock: 0.02}), marks)
+
+
+async def test_what_comes_in_time_is_left_alone():
+    """Marks keep the clocks away, and a finished exchange leaves no timer."""
+    async with watch(between_chunks=0.05) as running:
+        running.head()
+        for _ in range(4):
+            running.output()
+            await asyncio.sleep(0.02)
+
+
+async def test_a_slow_caller_is_not_a_stalled_worker():
+    """While nothing is read the gap does not count; afterwards it counts anew."""
+    async with watch(between_chunks=0.03) as running:
+        running.output()
+        running.pause()
+        await asyncio.sleep(0.06)
+        running.resume()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.Event().wait(), 0.01)
+
+
+async def test_a_callers_cancellation_passes():
+    """Who cancels the task gets a cancellation, not a time-out."""
+    task = asyncio.get_running_loop().create_task(wait_in(watch(), ()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_other_time_outs_are_their_owners():
+    """A TimeoutError from inside is not turned into one of the clocks."""
+    with pytest.raises(TimeoutError, match="theirs"):
+        async with watch():
+            raise TimeoutError("theirs")
