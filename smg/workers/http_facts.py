@@ -79,6 +79,26 @@ async def discover_facts(engine: Asked) -> Found:
     return Found(runtime, tuple(_card(entry) for entry in listing), _facts(listing, server, model, version))
 
 
+def server_words(facts: EngineFacts) -> dict[str, Any]:
+    """Return what is known of an engine that has no words of its own for its server, in SGLang's."""
+    return {
+        "model_path": facts.model_path,
+        "served_model_name": next(iter(facts.served_names), ""),
+        "context_length": facts.context_length,
+        "dp_size": facts.rank_count,
+        "version": facts.version,
+    }
+
+
+def model_words(facts: EngineFacts) -> dict[str, Any]:
+    """Return the same for its model."""
+    return {
+        "model_path": facts.model_path,
+        "tokenizer_path": facts.tokenizer_path or facts.model_path,
+        "is_generation": facts.is_generation,
+    }
+
+
 def _listing(worker_id: WorkerId, body: bytes | None) -> list[_Entry]:
     try:
         return msgspec.json.decode(body or b'{"data":[]}', type=_Listing).data[:MAX_MODELS]

@@ -14,7 +14,7 @@ from smg.core.errors import Retry, UpstreamConnectError, UpstreamError, Upstream
 from smg.core.words import ConnectionMode, Runtime
 from smg.wire.splice import set_field
 from smg.workers.http_exchange import exchange
-from smg.workers.http_facts import discover_facts, read_loads
+from smg.workers.http_facts import discover_facts, model_words, read_loads, server_words
 from smg.workers.http_session import control_session, data_session
 from smg.workers.tls import ssl_context
 from smg.workers.worker import Worker
@@ -120,15 +120,21 @@ class HttpWorker(Worker):
 
     @override
     async def server_info(self) -> dict[str, Any]:
-        return await self._first(SERVER_INFO)
+        return await self._first(SERVER_INFO) or server_words(self.facts)
 
     @override
     async def model_info(self) -> dict[str, Any]:
-        return await self._first(MODEL_INFO)
+        return await self._first(MODEL_INFO) or model_words(self.facts)
 
     @override
     async def health_generate(self) -> None:
         async with self._ask("GET", "/health_generate", FLUSH_SECS) as answer:
+            if answer.status not in MISSING:
+                self._require_ok(answer)
+                return
+        model = next((card.id for card in self.models), None)
+        body = msgspec.json.encode({"model": model, "prompt": "a", "max_tokens": 1})
+        async with self._ask("POST", "/v1/completions", FLUSH_SECS, body) as answer:
             self._require_ok(answer)
 
     async def ask(self, path: str) -> bytes | None:
@@ -150,21 +156,25 @@ class HttpWorker(Worker):
             raise UpstreamError(self.id, "the worker did not answer in JSON", retry=Retry.NEVER) from error
 
     async def _first(self, paths: Sequence[str]) -> dict[str, Any]:
+        """Return the first object there is; an empty one if the engine has none of these paths."""
         for path in paths:
             if (found := await self.ask_object(path)) is not None:
                 return found
-        raise UpstreamError(self.id, "the worker does not tell", retry=Retry.NEVER)
+        return {}
 
     @asynccontextmanager
-    async def _ask(self, method: str, path: str, secs: float | None = None) -> AsyncIterator[HttpAnswer]:
+    async def _ask(
+        self, method: str, path: str, secs: float | None = None, body: bytes | None = None
+    ) -> AsyncIterator[HttpAnswer]:
         session = self._open(self._control)
         key = self.settings.api_key
         headers = [] if key is None else [("Authorization", f"Bearer {key}")]
+        headers += [] if body is None else [("Content-Type", "application/json")]
         total = self.settings.health.timeout_secs if secs is None else secs
         limits = aiohttp.ClientTimeout(total=total, connect=self.settings.timeouts.connect_secs)
         name, url = self.settings.tls.server_name, self.base_url + path
         async with exchange(
-            self.id, session, method, url, headers, None, running=self._running, server_name=name, timeout=limits
+            self.id, session, method, url, headers, body, running=self._running, server_name=name, timeout=limits
         ) as answer:
             yield answer
 

@@ -9,6 +9,7 @@ from smg.core.request import reply
 from smg.core.words import WorkerType
 from smg.server.handlers.answers import send_json
 from smg.server.handlers.fan_out import ask_one
+from smg.server.handlers.masking import masked
 from smg.workers.grpc_worker import GrpcWorker
 from smg.workers.http_worker import HttpWorker
 
@@ -51,12 +52,12 @@ class HealthHandlers:
         send_json(sink, {"status": "ok", "worker_id": request.trail.worker_id})
 
     async def server_info(self, request: Request, sink: Sink) -> None:
-        """Answer with what an engine tells of its server."""
-        send_json(sink, await self._first(request, lambda worker: worker.server_info(), INFO_SECS))
+        """Answer with what an engine tells of its server; real ones tell their keys, too, which are masked."""
+        send_json(sink, masked(await self._first(request, lambda worker: worker.server_info(), INFO_SECS)))
 
     async def model_info(self, request: Request, sink: Sink) -> None:
         """Answer with what an engine tells of its model."""
-        send_json(sink, await self._first(request, lambda worker: worker.model_info(), INFO_SECS))
+        send_json(sink, masked(await self._first(request, lambda worker: worker.model_info(), INFO_SECS)))
 
     def _unready(self) -> str:
         if self._draining():
