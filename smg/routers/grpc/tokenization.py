@@ -50,7 +50,7 @@ class TokenizeJob(Job):
         body = self._body
         text = await reader.converse(
             messages,
-            tools=body.tools,
+            tools=body.tool_fields,
             add_generation_prompt=body.add_generation_prompt is not False,
             continue_final_message=bool(body.continue_final_message),
             kwargs=body.chat_template_kwargs,

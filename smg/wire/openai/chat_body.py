@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import msgspec
-
 from smg.wire.openai.chat_messages import check_messages
 from smg.wire.openai.decoding import Body, unsupported
 from smg.wire.openai.ranges import Range, bad, check_ranges
 from smg.wire.openai.sampling_fields import MAX_TOKENS, RequestSampling, check_request_sampling
 from smg.wire.openai.stream_options import StreamOptions, check_stream_options
-from smg.wire.openai.tools import NamedTool, Tool, check_tools
+from smg.wire.openai.tools import NamedTool, Tool, check_tools, told
 
 CHAT_RANGES = {"top_logprobs": Range(0, 20), "max_completion_tokens": Range(1, MAX_TOKENS)}
 REFUSED = frozenset({
@@ -90,9 +88,7 @@ class ChatBody(RequestSampling, Body, kw_only=True):
     @property
     def tool_fields(self) -> list[dict[str, Any]] | None:
         """The tools as plain values for a chat template; None if there are none."""
-        if not self.tools:
-            return None
-        return [msgspec.to_builtins(tool) for tool in self.tools]
+        return told(self.tools)
 
     def check(self) -> None:
         """Raise an error that names the first field whose value cannot be served."""

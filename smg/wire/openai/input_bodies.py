@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from smg.wire.openai.chat_messages import check_messages
 from smg.wire.openai.decoding import Body
 from smg.wire.openai.ranges import TOKEN_ID_MAX, Range, bad, check_ranges
+from smg.wire.openai.tools import Tool, told
 
 MAX_DOCUMENTS = 1_024
 
@@ -100,7 +101,7 @@ class TokenizeBody(Body, kw_only=True):
     add_special_tokens: bool | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: list[Tool] | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     return_token_strs: bool | None = None
 
@@ -110,6 +111,11 @@ class TokenizeBody(Body, kw_only=True):
             raise bad("prompt", "or messages must be given, and not both")
         if self.messages is not None:
             check_messages(self.messages)
+
+    @property
+    def tool_fields(self) -> list[dict[str, Any]] | None:
+        """The tools as plain values for a chat template; None if there are none."""
+        return told(self.tools)
 
 
 class DetokenizeBody(Body, kw_only=True):

@@ -44,6 +44,11 @@ class NamedTool(msgspec.Struct, kw_only=True):
     type: str = "function"
 
 
+def told(tools: list[Tool] | None) -> list[dict[str, Any]] | None:
+    """Return the tools as plain values for a chat template; None if there are none."""
+    return [msgspec.to_builtins(tool) for tool in tools] if tools else None
+
+
 def check_tools(tools: list[Tool] | None, choice: str | NamedTool | None) -> None:
     """Refuse kinds of tools that nobody knows, and a choice of what is not there."""
     if tools and len(tools) > MAX_TOOLS:
