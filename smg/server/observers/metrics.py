@@ -65,6 +65,13 @@ class MetricsObserver:
         self._selected = Counter(
             "smg_worker_selection_total", "Times a worker was picked.", ("worker", "connection_mode"), registry=registry
         )
+        self._attempts = Histogram(
+            "smg_worker_attempt_duration_seconds",
+            "Attempts at workers, from the pick to the end.",
+            ("connection_mode", "outcome"),
+            buckets=buckets,
+            registry=registry,
+        )
         self._retries = Counter("smg_worker_retries_total", "Attempts after a request's first.", registry=registry)
         self._failures = Counter(
             "smg_worker_errors_total", "Attempts that failed.", ("connection_mode", "error_type"), registry=registry
@@ -105,7 +112,7 @@ class MetricsObserver:
         durations.observe(event.duration_secs)
         responses.inc()
         if event.model is not None:
-            self._inferred(event, event.model if self._fleet().known(event.model) else OTHER)
+            self._inferred(event, event.model if event.model in self._fleet().names else OTHER)
 
     def _children(self, key: tuple[str, str, int, str]) -> tuple[Counter, Histogram, Counter]:
         """Return the series of one kind of answer, bound once: looking up labels takes a lock each."""
@@ -130,6 +137,7 @@ class MetricsObserver:
         mode = event.mode.value if event.mode else UNKNOWN
         worker = self._fleet().workers.get(event.worker_id)
         self._selected.labels(worker.url if worker else UNKNOWN, mode).inc()
+        self._attempts.labels(mode, event.outcome.value).observe(event.elapsed_secs)
         if event.attempt > 1:
             self._retries.inc()
         if event.outcome is Outcome.FAILED:
