@@ -2,8 +2,8 @@
 
 Theory: two servers in a row that read one message differently are what request smuggling lives on. So nothing is
 repaired here. A head is its request line, its fields and an empty line, each ended by CR LF; no byte of it is a
-control character, no line is folded, and what frames the body is said once. A field that is repeated counts as the
-list of its values, which for fields that hold one value is a malformed one.
+control character, no line is folded, and what frames, types and addresses the message is said once. Any other field
+that is repeated counts as the list of its values.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ FIELD = re.compile(rb"\n(" + TOKEN + rb"):[ \t]*+([^\r]*+)\r(?=\n)")
 HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 LENGTH = re.compile(rb"[0-9]{1,18}")
 CLEAN = bytes(byte for byte in range(256) if byte in b"\t\r\n" or (byte >= 0x20 and byte != 0x7F))  # noqa: PLR2004
-LEARNT = frozenset({
-    *(b"connection", b"content-encoding", b"content-length", b"expect", b"host", b"transfer-encoding", b"upgrade"),
-})  # fmt: skip
+SINGLE = frozenset({b"content-length", b"content-type", b"host", b"transfer-encoding"})
+LEARNT = SINGLE | {b"connection", b"content-encoding", b"expect", b"upgrade"}
 UNSERVED_METHODS = frozenset({b"CONNECT", b"PRI", b"TRACE"})
 
 
@@ -145,6 +144,8 @@ def _learn(headers: RawHeaders) -> dict[bytes, bytes]:
     facts: dict[bytes, bytes] = {}
     for name, value in headers:
         if (key := name.lower()) in LEARNT:
+            if key in facts and key in SINGLE:
+                raise BadFramingError("a field that must stand once is repeated")
             facts[key] = facts[key] + b"," + value if key in facts else value
     return facts
 

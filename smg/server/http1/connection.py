@@ -1,0 +1,357 @@
+"""One caller's connection: bytes in, requests out, answers back in order.
+
+Theory: a connection is always in one of four phases. It *waits* for a head; it *serves*, one task handling one
+request while what comes in belongs to that request's body or is held for the next head; it *parts*, sending what is
+left and reading only to throw away, so that the last answer is not lost to a reset; it is *gone*. Each phase sets
+``deadline``, which the crowd's sweep looks at; no connection has a timer of its own.
+
+Known ugliness: a caller who closes only its sending side cannot be told from one who has left, and counts as left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from typing_extensions import override
+
+from smg.core.errors import GatewayError, RequestTimeoutError
+from smg.core.request import Request
+from smg.server.http1.crowd import NEVER, Crowd
+from smg.server.http1.intake import Intake
+from smg.server.http1.sink import HttpSink, WallDate
+from smg.server.target import split_target
+from smg.wire.http_head import HEAD_END, Head, HeadLimits, check_begun, read_head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from smg.core.clock import Clock
+    from smg.core.request import Handler
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+READ_AHEAD_BYTES = 64 << 10
+WRITE_AHEAD_BYTES = 128 << 10
+"""Half of the 256 KiB that one answer may hold, so that the write which crosses it still fits."""
+
+PARTING_SECS = 1.0
+NO_HEAD = Head("", "", modern=True, headers=(), length=0, keep_alive=False, expects=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one caller may take; all times in seconds.
+
+    Attributes:
+        body_bytes: Longest request body.
+        body_idle_secs: Longest silence within one.
+        body_rate: Bytes a second that one must reach on average, once ``body_grace_secs`` are over.
+        body_grace_secs: How long a body may be slower than that.
+        stall_secs: Longest refusal to take anything of a waiting answer.
+        head_secs: From the first byte of a head, or the connection's begin, to its last.
+        idle_secs: Longest wait for the next request on an open connection.
+        connections: How many there may be at once.
+        head: How large a head may be.
+    """
+
+    body_bytes: int
+    body_idle_secs: float
+    stall_secs: float
+    idle_secs: float
+    head_secs: float = 10.0
+    body_grace_secs: float = 10.0
+    body_rate: int = 1 << 10
+    connections: int = 16384
+    head: HeadLimits = field(default_factory=HeadLimits)
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """What the connections of one listener share.
+
+    Attributes:
+        closing: Once true, every answer is the last on its connection.
+    """
+
+    handler: Handler
+    fault: Callable[[GatewayError], Handler]
+    limits: Limits
+    clock: Clock
+    crowd: Crowd
+    date: WallDate = field(default_factory=WallDate)
+    closing: bool = False
+
+
+class Connection(asyncio.Protocol):
+    """Serves one caller.
+
+    Attributes:
+        deadline: Clock reading from which on ``expire`` is due.
+        full: The caller takes less than it is sent.
+        task: What serves the request under way.
+    """
+
+    __slots__ = (
+        *("_ahead", "_deaf", "_gone", "_intake", "_moved_at", "_parting", "_reading", "_service", "_transport"),
+        *("_unsent", "_waiter", "deadline", "full", "task"),
+    )
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._ahead = b""
+        self._deaf = False
+        self._gone = False
+        self._intake: Intake | None = None
+        self._moved_at = 0.0
+        self._parting = False
+        self._reading = True
+        self._unsent = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self.deadline = NEVER
+        self.full = False
+        self.task: asyncio.Task[None] | None = None
+
+    # What the transport tells.
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=WRITE_AHEAD_BYTES)
+        self.deadline = self._service.clock.now() + self._service.limits.head_secs
+        self._service.crowd.admit(self)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self._deaf or self._gone:
+            return
+        if self._intake is None:
+            self._read_head(self._ahead + data)
+        elif not self._intake.done:
+            self._take(self._intake, data)
+        else:
+            self._hold(self._ahead + data)
+
+    @override
+    def eof_received(self) -> bool:
+        if self._deaf and not self._parting and self._transport.can_write_eof():
+            return True  # a refusal is still to be told
+        self._hang_up()
+        self._part(linger=False)
+        return False
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._service.crowd.discard(self)
+        self._hang_up()
+
+    @override
+    def pause_writing(self) -> None:
+        self.full = True
+        self._watch_progress()
+
+    @override
+    def resume_writing(self) -> None:
+        self.full = False
+        if not self._parting:
+            self.deadline = NEVER
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # What the request under way asks for.
+
+    @property
+    def keepable(self) -> bool:
+        """Whether another request may follow the one under way."""
+        return self._intake is not None and self._intake.taken and not self._service.closing
+
+    def invite(self, *, expects: bool) -> None:
+        """Let the body come; tell a caller who ``expects`` to be told."""
+        if expects:
+            self.send(CONTINUE)
+        self._listen(wanted=True)
+        self._await_body(self._service.clock.now())
+
+    def send(self, data: bytes) -> None:
+        """Hand bytes to the network; they are dropped once the caller has gone."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the caller takes more.
+
+        Raises:
+            ConnectionResetError: It has gone, or took nothing for the stall limit and was cut off.
+        """
+        if self.full and not self._gone:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if self._transport.is_closing():
+            raise ConnectionResetError("the caller has gone")
+
+    # What the crowd asks for.
+
+    def expire(self, now: float) -> None:
+        """Draw the consequence of the deadline that has passed."""
+        if self._parting or self.full:
+            self._check_progress(now)
+        elif self._intake is not None:
+            self.deadline = NEVER
+            self._listen(wanted=False)
+            self._intake.fail(RequestTimeoutError("the request's body came too slowly"))
+        else:
+            self.leave()
+
+    def leave(self) -> None:
+        """Close once everything handed over is sent."""
+        self._part(linger=False)
+
+    def abort(self) -> None:
+        """Close now, and cancel the request under way."""
+        self._transport.abort()
+        self._hang_up()
+
+    # Reading.
+
+    def _read_head(self, data: bytes) -> None:
+        """Begin the request whose head ``data`` opens with, or wait for the rest of it."""
+        end = data.find(HEAD_END) + len(HEAD_END)
+        now, limits = self._service.clock.now(), self._service.limits
+        try:
+            if end < len(HEAD_END):
+                self._await_head(data, now)
+                return
+            head = read_head(data[:end], limits.head)
+            path, query = split_target(head.target)
+        except GatewayError as error:
+            self._deaf = True
+            self._serve(self._service.fault(error), NO_HEAD, ("", ""), now)
+        else:
+            self._ahead = data[end:]
+            self._serve(self._service.handler, head, (path, query), now)
+
+    def _await_head(self, data: bytes, now: float) -> None:
+        check_begun(data, self._service.limits.head)
+        if not self._ahead:
+            self.deadline = now + self._service.limits.head_secs
+        self._ahead = data
+
+    def _take(self, intake: Intake, data: bytes) -> None:
+        """Hand ``data`` to the body that is not complete."""
+        rest = intake.feed(data)
+        if intake.done:
+            self.deadline = NEVER
+            self._hold(rest)
+        elif intake.wanted:
+            self._await_body(self._service.clock.now())
+        else:
+            self._listen(wanted=intake.size < READ_AHEAD_BYTES)
+
+    def _await_body(self, now: float) -> None:
+        """Give the body the time it has until it must be further on."""
+        limits, intake = self._service.limits, self._intake
+        if intake is not None:
+            slowest = intake.began_at + limits.body_grace_secs + intake.size / limits.body_rate
+            self.deadline = min(now + limits.body_idle_secs, slowest)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what belongs to a later request, up to a limit."""
+        self._ahead = data
+        self._listen(wanted=len(data) < READ_AHEAD_BYTES)
+
+    def _listen(self, *, wanted: bool) -> None:
+        if wanted == self._reading or self._transport.is_closing():
+            return
+        self._reading = wanted
+        if wanted:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    # Serving.
+
+    def _serve(self, handler: Handler, head: Head, target: tuple[str, str], now: float) -> None:
+        service = self._service
+        service.crowd.busy(self)
+        self.deadline = NEVER
+        self._intake = intake = Intake(self, head, service.limits.body_bytes, now)
+        sink = HttpSink(
+            self, service.date, modern=head.modern, bodiless=head.method == "HEAD", keep_alive=head.keep_alive
+        )
+        request = Request("", head.method, *target, head.headers, intake.read, now)
+        if self._ahead and not intake.done:
+            ahead, self._ahead = self._ahead, b""
+            self._take(intake, ahead)
+        self.task = asyncio.get_running_loop().create_task(self._handle(handler, request, sink))
+
+    async def _handle(self, handler: Handler, request: Request, sink: HttpSink) -> None:
+        try:
+            await handler(request, sink)
+            if self.full:
+                await self.drain()
+        except Exception:  # noqa: BLE001  (answered and told of further in; here only the connection is left)
+            self._transport.abort()
+        finally:
+            self.task = None
+            self._answered(sink)
+
+    def _answered(self, sink: HttpSink) -> None:
+        intake, self._intake = self._intake, None
+        if self._gone or self._transport.is_closing():
+            return
+        if not sink.finished:
+            self._transport.abort()
+        elif sink.keep_alive:
+            self._wait()
+        else:
+            self._part(linger=self._deaf or bool(self._ahead) or intake is None or not intake.taken)
+
+    def _wait(self) -> None:
+        """Go on to the next request."""
+        self.deadline = self._service.clock.now() + self._service.limits.idle_secs
+        self._service.crowd.waits(self)
+        self._listen(wanted=True)
+        if self._ahead:
+            ahead, self._ahead = self._ahead, b""
+            self._read_head(ahead)
+
+    # Parting.
+
+    def _hang_up(self) -> None:
+        """Cancel the request under way, once."""
+        if not self._gone:
+            self._gone = True
+            if self.task is not None:
+                self.task.cancel()
+
+    def _part(self, *, linger: bool) -> None:
+        """Close once what is unsent is sent; where more may come in, only after that was thrown away for a while.
+
+        A socket closed with unread bytes is reset, and the answer on its way is lost with it.
+        """
+        self._service.crowd.busy(self)
+        self._parting = self._deaf = True
+        self._ahead = b""
+        if linger and self._transport.can_write_eof():
+            self._listen(wanted=True)
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+        self._watch_progress()
+
+    def _watch_progress(self) -> None:
+        self._unsent = self._transport.get_write_buffer_size()
+        self.deadline = self._moved_at = self._service.clock.now()
+
+    def _check_progress(self, now: float) -> None:
+        """Cut off a caller who takes nothing of what waits for it, or for whom nothing waits any more."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent < self._unsent:
+            self._unsent, self._moved_at = unsent, now
+        elif now - self._moved_at >= (self._service.limits.stall_secs if unsent else PARTING_SECS):
+            self._cut()
+
+    def _cut(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(ConnectionResetError("the caller takes nothing"))
+        self._transport.abort()

@@ -1,0 +1,120 @@
+"""A request's body on its way in: kept as it comes, handed over whole when the handler asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from smg.core.errors import GatewayError, PayloadTooLargeError
+from smg.wire.http_chunks import ChunkedBody
+
+if TYPE_CHECKING:
+    from smg.wire.http_head import Head
+
+
+class Source(Protocol):
+    """The connection, as a body sees it."""
+
+    def invite(self, *, expects: bool) -> None:
+        """Let the rest of the body come; tell a caller who ``expects`` to be told."""
+        ...
+
+
+class SizedBody:
+    """Collects a body whose length was named.
+
+    Attributes:
+        content: The data so far.
+        done: All of it is here.
+    """
+
+    __slots__ = ("_left", "content", "done")
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+        self.content = bytearray()
+        self.done = not length
+
+    def feed(self, data: bytes) -> bytes:
+        """Take ``data`` and return what of it belongs to the next message."""
+        taken, rest = data[: self._left], data[self._left :]
+        self.content += taken
+        self._left -= len(taken)
+        self.done = not self._left
+        return rest
+
+
+class Intake:
+    """Takes one body in.
+
+    Attributes:
+        wanted: The handler waits for it.
+        done: Nothing more comes for it, since it is complete or has failed.
+        taken: It was handed over, or there is none. A body that nobody asked for is where a second request hides, so
+            no other may follow it.
+        began_at: Clock reading when its head was complete.
+    """
+
+    __slots__ = ("_body", "_content", "_error", "_expects", "_source", "_waiter", "began_at", "done", "taken", "wanted")
+
+    def __init__(self, source: Source, head: Head, max_bytes: int, began_at: float) -> None:
+        self._source = source
+        self._expects = head.expects
+        self._body = ChunkedBody(max_bytes) if head.length is None else SizedBody(head.length)
+        self._content = b""
+        self._error: GatewayError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self.began_at = began_at
+        self.wanted = False
+        self.done = self.taken = self._body.done
+        if head.length is not None and head.length > max_bytes:
+            self.fail(PayloadTooLargeError(f"the request's body is larger than {max_bytes} bytes"))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body that are here."""
+        return len(self._body.content)
+
+    def feed(self, data: bytes) -> bytes:
+        """Take ``data`` and return what of it belongs to the next request."""
+        self._expects = False
+        try:
+            rest = self._body.feed(data)
+        except GatewayError as error:
+            self.fail(error)
+            return b""
+        if self._body.done:
+            self._end()
+        return rest
+
+    def fail(self, error: GatewayError) -> None:
+        """Give the body up: who asks for it gets ``error``."""
+        self._error = error
+        self._body.content.clear()
+        self._end()
+
+    async def read(self) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            PayloadTooLargeError: By the length the head names, before reading, or as soon as it is known.
+            RequestTimeoutError: It came too slowly.
+            BadFramingError: Its framing is broken.
+        """
+        if not self.done:
+            self.wanted = True
+            self._waiter = asyncio.get_running_loop().create_future()
+            self._source.invite(expects=self._expects)
+            await self._waiter
+        if self._error is not None:
+            raise self._error
+        self.taken = True
+        if not self._content:
+            self._content = bytes(self._body.content)
+            self._body.content.clear()
+        return self._content
+
+    def _end(self) -> None:
+        self.done = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,112 @@
+"""The socket that callers reach, and one timer for all that is late."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from smg.core.errors import ConfigError, GatewayError
+from smg.server.http1.connection import Connection, Limits, Service
+from smg.server.http1.crowd import Crowd
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from smg.core.clock import Clock
+    from smg.core.request import Handler
+
+BACKLOG = 4096
+CLOSE_SECS = 1.0
+HANDSHAKE_SECS = 10.0
+LONGEST_SWEEP_SECS = 1.0
+SWEEPS_PER_LIMIT = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bind:
+    """Where to listen; port 0 takes a free one."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+
+
+class Listener:
+    """One listening socket and its connections."""
+
+    def __init__(
+        self, handler: Handler, fault: Callable[[GatewayError], Handler], limits: Limits, clock: Clock
+    ) -> None:
+        self._crowd = Crowd(limits.connections)
+        self._service = Service(handler=handler, fault=fault, limits=limits, clock=clock, crowd=self._crowd)
+        self._sweep_secs = min(LONGEST_SWEEP_SECS, _shortest(limits) / SWEEPS_PER_LIMIT)
+        self._server: asyncio.Server | None = None
+        self._port: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def port(self) -> int:
+        """The port callers reach, once started."""
+        if self._port is None:
+            raise RuntimeError("the listener has not been started")
+        return self._port
+
+    @property
+    def connections(self) -> int:
+        """Open connections, idle ones included."""
+        return len(self._crowd)
+
+    @property
+    def closing(self) -> bool:
+        """Once true, every answer is the last on its connection."""
+        return self._service.closing
+
+    @closing.setter
+    def closing(self, closing: bool) -> None:
+        self._service.closing = closing
+
+    async def start(self, bind: Bind) -> None:
+        """Accept callers from now on.
+
+        Raises:
+            ConfigError: The address cannot be bound.
+        """
+        handshake_secs = None if bind.tls is None else HANDSHAKE_SECS
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                lambda: Connection(self._service),
+                bind.host,
+                bind.port,
+                ssl=bind.tls,
+                ssl_handshake_timeout=handshake_secs,
+                backlog=BACKLOG,
+            )
+        except OSError as error:
+            raise ConfigError(f"cannot listen on {bind.host}:{bind.port}: {error.strerror}") from error
+        self._port = self._server.sockets[0].getsockname()[1]
+        self._sweep()
+
+    async def stop_accepting(self) -> None:
+        """Close the listening socket and the idle connections; running requests go on. Safe to call twice."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self._crowd.dismiss()
+
+    async def aclose(self) -> None:
+        """Close every connection, cancelling what still runs; safe to call twice."""
+        await self.stop_accepting()
+        if tasks := self._crowd.abort():
+            await asyncio.wait(tasks, timeout=CLOSE_SECS)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _sweep(self) -> None:
+        self._crowd.sweep(self._service.clock.now())
+        self._timer = asyncio.get_running_loop().call_later(self._sweep_secs, self._sweep)
+
+
+def _shortest(limits: Limits) -> float:
+    return min(limits.head_secs, limits.body_idle_secs, limits.stall_secs, limits.idle_secs)

@@ -1,0 +1,168 @@
+"""An answer on its way: the head is framed here, the bytes go straight to the transport."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from smg.core.request import ReplyHead
+
+BODILESS_STATUSES = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
+CLOSE = b"connection: close\r\n"
+KEEP_ALIVE = b"connection: keep-alive\r\n"
+CHUNKED = b"transfer-encoding: chunked\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+class WallDate:
+    """The ``Date`` field, made once a second."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._field = b""
+
+    def __call__(self) -> bytes:
+        """Return the present time as a line of the head."""
+        if (second := int(time.time())) != self._second:
+            self._second = second
+            self._field = b"date: %b\r\n" % formatdate(second, usegmt=True).encode()
+        return self._field
+
+
+class Channel(Protocol):
+    """The connection, as an answer sees it."""
+
+    full: bool
+    """The caller takes less than it is sent: its buffer is at the limit."""
+
+    @property
+    def keepable(self) -> bool:
+        """Whether another request may follow on this connection."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Hand bytes to the network; they are dropped once the caller has gone."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until the buffer has room; raises ConnectionResetError if the caller has gone."""
+        ...
+
+
+class HttpSink:
+    """Implements ``Sink`` for one request.
+
+    The head waits for the first body bytes and leaves with them. A body of unknown length is sent in chunks,
+    or to the connection's end where the caller speaks HTTP/1.0.
+
+    Attributes:
+        keep_alive: From ``start`` on: another request may follow this answer.
+        finished: The whole answer was handed over.
+    """
+
+    __slots__ = (
+        *("_bodiless", "_channel", "_chunked", "_date", "_left", "_modern", "_pending"),
+        *("finished", "keep_alive", "started"),
+    )
+
+    def __init__(self, channel: Channel, date: WallDate, *, modern: bool, bodiless: bool, keep_alive: bool) -> None:
+        self._channel = channel
+        self._date = date
+        self._modern = modern
+        self._bodiless = bodiless
+        self._chunked = False
+        self._pending = b""
+        self._left: int | None = None
+        self.keep_alive = keep_alive
+        self.started = False
+        self.finished = False
+
+    @property
+    def paused(self) -> bool:
+        """Whether the head is still here, or the connection's buffer is full."""
+        return self._channel.full or bool(self._pending)
+
+    def start(self, head: ReplyHead) -> None:
+        """Commit to this answer.
+
+        Raises:
+            RuntimeError: It was started before, or a field holds a line break.
+        """
+        if self.started:
+            raise RuntimeError("the answer has been started already")
+        self._bodiless = self._bodiless or head.status in BODILESS_STATUSES
+        self._chunked = head.length is None and self._modern and not self._bodiless
+        self.keep_alive = (
+            self.keep_alive and self._channel.keepable and (self._modern or self._bodiless or head.length is not None)
+        )
+        self._pending = self._framed(head)
+        self._left = head.length
+        self.started = True
+
+    def write(self, data: bytes) -> None:
+        """Hand body bytes to the connection.
+
+        Raises:
+            RuntimeError: They are more than the head said; the answer must be aborted.
+        """
+        if not data or self._bodiless:
+            return
+        if self._chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        elif self._left is not None:
+            self._left -= len(data)
+            self._check_length(self._left >= 0)
+        if self._pending:
+            data, self._pending = self._pending + data, b""
+        self._channel.send(data)
+
+    async def drain(self) -> None:
+        """Wait until the connection takes more.
+
+        Raises:
+            ConnectionResetError: The caller has gone, or took nothing for the stall limit and was cut off.
+        """
+        self._flush(b"")
+        await self._channel.drain()
+
+    def finish(self) -> None:
+        """End the body.
+
+        Raises:
+            RuntimeError: The body is not as long as the head said; the answer must be aborted.
+        """
+        self._check_length(not self._left or self._bodiless)
+        self._flush(LAST_CHUNK if self._chunked else b"")
+        self.finished = True
+
+    @staticmethod
+    def _check_length(right: bool) -> None:  # noqa: FBT001
+        if not right:
+            raise RuntimeError("the answer's body does not have the length its head names")
+
+    def _flush(self, end: bytes) -> None:
+        if data := self._pending + end:
+            self._pending = b""
+            self._channel.send(data)
+
+    def _framed(self, head: ReplyHead) -> bytes:
+        line = STATUS_LINES.get(head.status) or b"HTTP/1.1 %d Unknown\r\n" % head.status
+        lines = [line, *[b"%b: %b\r\n" % field for field in head.headers], self._date(), *self._framing(head)]
+        block = b"".join(lines)
+        if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines) or b"\0" in block:
+            raise RuntimeError("a field of the answer's head holds a line break or a zero")
+        return block + b"\r\n"
+
+    def _framing(self, head: ReplyHead) -> Iterator[bytes]:
+        if head.length is not None and head.status != HTTPStatus.NO_CONTENT:
+            yield b"content-length: %d\r\n" % head.length
+        elif self._chunked:
+            yield CHUNKED
+        if self.keep_alive != self._modern:
+            yield KEEP_ALIVE if self.keep_alive else CLOSE

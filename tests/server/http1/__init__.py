@@ -1,0 +1,1 @@
+"""Tests of the listener, from the bytes up."""

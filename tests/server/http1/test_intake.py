@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from smg.core.request import reply
+from tests.server.http1.front import LIMITS, front
+
+POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
+SMALL = replace(LIMITS, body_bytes=8)
+
+
+async def _take(request: Any, sink: Any) -> Any:
+    reply(sink, 200, await request.receive(), ())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(POST + b"Content-Length: 8\r\nConnection: close\r\n\r\n12345678", id="by length"),
+        pytest.param(
+            POST + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\n123\r\n5\r\n45678\r\n0\r\n\r\n",
+            id="by chunks",
+        ),
+    ],
+)
+async def test_body_up_to_the_limit_is_read(sent: Any) -> None:
+    """The limit itself still fits, whole or in chunks."""
+    async with front(_take, SMALL) as served:
+        answer = await served.talk(sent)
+
+    assert answer.endswith(b"\r\n\r\n12345678")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(POST + b"Content-Length: 9\r\n\r\n", id="by length, unread"),
+        pytest.param(POST + b"Transfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n", id="by chunks, unended"),
+    ],
+)
+async def test_body_beyond_the_limit_is_refused_and_the_connection_closed(sent: Any) -> None:
+    """413 comes before the rest of the body, and nothing more is read from that connection."""
+    async with front(_take, SMALL) as served:
+        answer = await served.talk(sent)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in answer
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "payload_too_large"
+
+
+async def test_silent_body_is_refused_in_time() -> None:
+    """A body that stops coming is given up after the idle limit: 408 and a close."""
+    async with front(_take) as served:
+        answer = await served.talk(POST + b"Content-Length: 8\r\n\r\n1234")
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+async def test_broken_chunks_are_refused() -> None:
+    """A body whose framing breaks is a 400."""
+    async with front(_take) as served:
+        answer = await served.talk(POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\nxyz\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("coding", [b"gzip", b"br", b"identity, gzip"])
+async def test_compressed_body_is_refused_unread(coding: Any) -> None:
+    """No coding but identity is served: 415."""
+    async with front(_take) as served:
+        answer = await served.talk(POST + b"Content-Encoding: " + coding + b"\r\nContent-Length: 1\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 415 ")
+
+
+async def test_body_is_invited_only_once_it_is_wanted() -> None:
+    """Who waits for 100 Continue gets it when the handler reads, and the final answer after the body."""
+    async with front(_take) as served, asyncio.timeout(5):
+        reader, writer = await served.connect()
+        writer.write(POST + b"Expect: 100-continue\r\nContent-Length: 4\r\nConnection: close\r\n\r\n")
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"body")
+        assert (await reader.read()).endswith(b"body")
+        writer.close()
+
+
+async def test_oversize_body_is_not_invited() -> None:
+    """Who announces too much gets the refusal instead of 100 Continue."""
+    async with front(_take, SMALL) as served:
+        answer = await served.talk(POST + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
