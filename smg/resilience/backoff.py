@@ -40,12 +40,9 @@ class Backoff:
 
     def secs(self, retry: int, rng: Random) -> float:
         """Return the wait before retry number ``retry``, 1 being the first."""
-        bound = self.initial_secs
+        bound = min(self.initial_secs, self.max_secs)
         for _ in range(retry - 1):
-            if bound >= self.max_secs:
-                break
-            bound *= self.multiplier
-        bound = min(bound, self.max_secs)
+            bound = min(bound * self.multiplier, self.max_secs)
         return rng.uniform(bound * (1 - self.jitter_ratio), bound)
 
 

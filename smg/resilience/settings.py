@@ -18,7 +18,7 @@ SLOWEST_RATE = 1e-6
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings whose numbers are all finite; the ranges alone would let NaN through."""
+    """Settings whose numbers are all finite; the ranges alone let infinity through."""
 
     def __post_init__(self) -> None:
         """Refuse NaN and infinity."""

@@ -248,6 +248,16 @@ def test_old_news_does_not_count():
     assert (during, guarded.breaker.state) == (HALF_OPEN, CLOSED)
 
 
+def test_a_closed_breaker_has_forgotten():
+    """Neither the run nor the share of failures from before a trip count after it, however soon it closed."""
+    guarded = Guarded(failure_threshold=19)
+    guarded.end(*[BAD] * 19)
+    guarded.breaker.half_open_now()
+    guarded.end(GOOD, *[BAD] * 18)
+
+    assert guarded.breaker.state is CLOSED
+
+
 def test_health_that_comes_back_half_opens_at_once():
     """An open breaker lets a probe in without waiting; other states stay as they are."""
     guarded = Guarded()

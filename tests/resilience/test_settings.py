@@ -34,6 +34,13 @@ def test_a_number_that_is_no_amount_is_refused(kind, field, rest, value):
         msgspec.convert({field: value, **rest}, kind)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_built_in_code_is_finite_too(value):
+    """Ranges are checked where settings are read; that a number is one, always."""
+    with pytest.raises(ValueError, match="open_secs must be a finite number"):
+        BreakerSettings(open_secs=value)
+
+
 def test_the_doubling_ends_after_its_start():
     """A longest open time below the first is a contradiction."""
     with pytest.raises(msgspec.ValidationError, match="max_open_secs must be at least open_secs"):
