@@ -37,7 +37,7 @@ server:
   port: 30000
 policy: least_load
 worker_defaults:
-  timeouts: {request_secs: 600}
+  timeouts: {total_secs: 600}
   tls: {ca_path: /etc/smg/ca.pem}
 workers:
 - url: https://10.0.0.1:8000

@@ -132,7 +132,7 @@ FLAGS = (
     Flag("--chat-template", "model.chat_template", MODEL, "jinja2 chat template to use instead of the model's", "FILE"),
     Flag(
         "--request-timeout-secs",
-        "worker_defaults.timeouts.request_secs",
+        "worker_defaults.timeouts.total_secs",
         UPSTREAM,
         "longest time a worker may take for one whole answer",
         "SECS",

@@ -79,6 +79,7 @@ class InferenceRequest:
         model: As the caller spelt it, or the one model that is served where the caller named none.
         stream: The caller asked for server-sent events.
         tokens: Estimated prompt tokens (body bytes / 4, at least 1), for load accounting.
+        began_at: Clock reading (seconds, monotonic) when it arrived; the total time runs from here.
         parsed: What a router's ``check`` decoded, by router, so that it is decoded once for all attempts.
     """
 
@@ -90,6 +91,7 @@ class InferenceRequest:
     model: str
     stream: bool
     tokens: int
+    began_at: float
     trail: Trail
     parsed: dict[object, object] = field(default_factory=dict)
 

@@ -31,6 +31,7 @@ class EventStream:
     def __init__(self, worker: HttpWorker, answer: HttpAnswer, max_event_bytes: int) -> None:
         self._worker = worker
         self._chunks = answer.chunks()
+        self._watch = answer.watch
         self._relay = EventRelay(max_event_bytes)
 
     async def pass_on(self, head: ReplyHead, sink: Sink, lease: Lease) -> None:
@@ -41,8 +42,7 @@ class EventStream:
         """
         await self._begin(head, sink)
         while not self._relay.ended:
-            if sink.paused:
-                await sink.drain()
+            await self._watch.drained(sink)
             if not (events := await self._next()):
                 break
             sink.write(events)
@@ -70,6 +70,8 @@ class EventStream:
                 events = self._relay.feed(chunk)
             except EventTooLargeError as error:
                 raise self._error("the worker sent too large an event") from error
+            if self._relay.begun:
+                self._watch.output()
             if events:
                 return events
         return b""

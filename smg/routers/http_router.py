@@ -11,11 +11,13 @@ from typing_extensions import override
 from smg.core.errors import Retry, UnsupportedEndpointError, UpstreamRejectedError
 from smg.core.request import ReplyHead
 from smg.core.words import Endpoint, Outcome, Runtime, WorkerType
+from smg.resilience.clock_headers import with_overrides
 from smg.routers.event_stream import EventStream
 from smg.routers.router import Router
 from smg.wire.headers import downstream_headers, upstream_headers
 from smg.wire.splice import set_field
 from smg.workers.http_worker import HttpWorker
+from smg.workers.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -69,7 +71,9 @@ class HttpRouter(Router):
     async def dispatch(self, worker: Worker, request: InferenceRequest, sink: Sink, lease: Lease) -> None:
         assert isinstance(worker, HttpWorker)  # noqa: S101  (one of our own candidates)
         headers, body = self._outgoing(worker, request)
-        async with worker.exchange("POST", request.path, headers, body) as answer:
+        clocks = with_overrides(worker.settings.timeouts, request.headers)
+        watch = Watch(worker.id, clocks, stream=request.stream, began_at=request.began_at)
+        async with worker.exchange("POST", request.path, headers, body, watch=watch) as answer:
             if answer.status >= 400:  # noqa: PLR2004
                 raise await _rejection(worker, answer, lease)
             head = ReplyHead(answer.status, downstream_headers(answer.headers), answer.length)
@@ -110,11 +114,12 @@ def _is_event_stream(answer: HttpAnswer) -> bool:
 
 async def _relay(answer: HttpAnswer, head: ReplyHead, sink: Sink) -> None:
     chunks = answer.chunks()
+    answer.watch.output()
     begun, ended = await _begin(chunks)
     sink.start(dataclasses.replace(head, length=len(begun)) if ended else head)
     sink.write(begun)
     if not ended:
-        await _pass_on(chunks, sink)
+        await _pass_on(chunks, sink, answer.watch)
     sink.finish()
 
 
@@ -130,10 +135,8 @@ async def _begin(chunks: AsyncIterator[bytes]) -> tuple[bytes, bool]:
     return b"".join(begun), True
 
 
-async def _pass_on(chunks: AsyncIterator[bytes], sink: Sink) -> None:
-    if sink.paused:
-        await sink.drain()
+async def _pass_on(chunks: AsyncIterator[bytes], sink: Sink, watch: Watch) -> None:
+    await watch.drained(sink)
     async for chunk in chunks:
         sink.write(chunk)
-        if sink.paused:
-            await sink.drain()
+        await watch.drained(sink)

@@ -38,9 +38,12 @@ def begin(
     request: Message,
     *,
     metadata: tuple[tuple[str, str], ...],
-    deadline_secs: float,
+    deadline_secs: float | None = None,
 ) -> grpc.aio.UnaryStreamCall[bytes, bytes]:
-    """Start a call that is answered by a stream; whoever starts it must cancel it on leaving early."""
+    """Start a call that is answered by a stream; whoever starts it must cancel it on leaving early.
+
+    Without a deadline of its own it must be watched.
+    """
     call: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(method.path)
     return call(request.SerializeToString(), timeout=deadline_secs, metadata=metadata)
 

@@ -45,7 +45,7 @@ def channel_options(settings: WorkerDefaults) -> Sequence[tuple[str, str | int]]
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.keepalive_time_ms", round(settings.timeouts.keepalive_secs * 1000) or NEVER_MS),
+        ("grpc.keepalive_time_ms", round(settings.pool.keepalive_secs * 1000) or NEVER_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
         ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # else a ping of grpc's own hides ours for 60 s
         ("grpc.keepalive_permit_without_calls", 0),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from smg.core.generation import Delta, Generation
     from smg.core.words import WorkerId
     from smg.wire.engines.dialect import Dialect
+    from smg.workers.watch import Watch
 
 
 class GenerationStream:
@@ -25,8 +26,11 @@ class GenerationStream:
         ended: The engine has nothing left to do for it: every answer finished, or the call failed by itself.
     """
 
-    def __init__(self, worker_id: WorkerId, dialect: Dialect, generation: Generation, call: Any) -> None:
+    def __init__(  # noqa: PLR0917 - one per part of a call
+        self, worker_id: WorkerId, dialect: Dialect, generation: Generation, call: Any, watch: Watch
+    ) -> None:
         self._worker_id = worker_id
+        self._watch = watch
         self._dialect = dialect
         self._call = call
         self._reader = dialect.reader(generation)
@@ -64,6 +68,7 @@ class GenerationStream:
         if raw is grpc.aio.EOF:
             self.ended = True
             return None
+        self._watch.output()
         deltas = list(self._reader.read(decode(self._worker_id, self._dialect.generate, raw)))
         self._awaited -= sum(delta.finish is not None for delta in deltas)
         self.ended = self._awaited <= 0

@@ -25,6 +25,7 @@ from smg.workers.grpc_errors import UnknownCallError
 from smg.workers.grpc_stream import GenerationStream
 from smg.workers.spec import ModelCard
 from smg.workers.tls import channel_credentials
+from smg.workers.watch import Watch
 from smg.workers.worker import Worker
 
 if TYPE_CHECKING:
@@ -91,8 +92,10 @@ class GrpcWorker(Worker):
             await control.close(None)
 
     @asynccontextmanager
-    async def generate(self, generation: Generation) -> AsyncIterator[AsyncIterator[Delta]]:
+    async def generate(self, generation: Generation, watch: Watch | None = None) -> AsyncIterator[AsyncIterator[Delta]]:
         """Ask for ``generation``; entering waits for the first message.
+
+        ``watch`` ends it when a clock runs out; without one the worker's own clocks hold.
 
         Leaving before every answer has finished cancels the call and has the engine told to stop.
 
@@ -103,16 +106,19 @@ class GrpcWorker(Worker):
         dialect = self.dialect
         channel = self._open(self._data)
         request = dialect.generate_request(generation)
-        metadata, secs = self._metadata(generation.request_id), self.settings.timeouts.request_secs
-        call = begin(channel, dialect.generate, request, metadata=metadata, deadline_secs=secs)
-        answer = GenerationStream(self.id, dialect, generation, call)
-        try:
-            await answer.open()
-            async with aclosing(answer.deltas()) as deltas:
-                yield deltas
-        finally:
-            if answer.close():
-                self._abort_later(generation.request_id)
+        metadata = self._metadata(generation.request_id)
+        watch = watch or Watch(self.id, self.settings.timeouts, stream=generation.stream)
+        async with watch:
+            call = begin(channel, dialect.generate, request, metadata=metadata)
+            watch.sent()
+            answer = GenerationStream(self.id, dialect, generation, call, watch)
+            try:
+                await answer.open()
+                async with aclosing(answer.deltas()) as deltas:
+                    yield deltas
+            finally:
+                if answer.close():
+                    self._abort_later(generation.request_id)
 
     async def embed(self, request_id: str, prompt_ids: list[int], prompt_text: str) -> Embedding:
         """Return the vector of one input; raises as ``generate`` does, UnsupportedEndpointError if it makes none."""
@@ -126,7 +132,7 @@ class GrpcWorker(Worker):
             dialect.embed,
             request,
             metadata=self._metadata(request_id),
-            deadline_secs=self.settings.timeouts.request_secs,
+            deadline_secs=self.settings.timeouts.total_secs,
             dialect=dialect,
         )
         return dialect.embedding(answer)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from smg.core.request import RawHeaders
     from smg.core.words import WorkerId
+    from smg.workers.watch import Watch
 
 
 class HttpAnswer:
@@ -27,13 +28,15 @@ class HttpAnswer:
         status: 100 to 999, as the engine sent it; redirects are not followed.
         headers: As they came, repeats kept, the body's coding untouched.
         length: Bytes of the body as the engine announced it; None where it did not.
+        watch: The exchange's clocks; who reads the body tells them of output and of pauses.
     """
 
-    __slots__ = ("_response", "_worker_id", "headers", "length", "status")
+    __slots__ = ("_response", "_worker_id", "headers", "length", "status", "watch")
 
-    def __init__(self, worker_id: WorkerId, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, worker_id: WorkerId, response: aiohttp.ClientResponse, watch: Watch) -> None:
         self._worker_id = worker_id
         self._response = response
+        self.watch = watch
         self.status = response.status
         self.headers: RawHeaders = response.raw_headers
         self.length = response.content_length
@@ -63,6 +66,7 @@ class HttpAnswer:
                 chunk = await content.readany()
             if not chunk:
                 return
+            self.watch.chunk()
             yield chunk
 
 
@@ -76,30 +80,32 @@ async def exchange(  # noqa: PLR0913, PLR0917 - one per part of a request
     body: bytes | None,
     *,
     running: set[HttpAnswer],
+    watch: Watch,
     server_name: str | None = None,
-    timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - aiohttp's own, not a deadline of ours
 ) -> AsyncIterator[HttpAnswer]:
     """Send exactly one request and yield when the head is in; leaving before the body's end closes the connection.
 
-    The answer stands in ``running`` meanwhile, so that whoever closes the session can break it off.
+    ``watch`` ends it all when one of its clocks runs out. The answer stands in ``running`` meanwhile, so that whoever
+    closes the session can break it off.
     """
-    with http_errors(worker_id), closed_errors(worker_id):
-        response = await session.request(
-            method,
-            URL(url, encoded=True),
-            headers=_spelt_alike(headers),
-            data=None if body is None else WholeBody(body),
-            allow_redirects=False,
-            server_hostname=server_name,
-            timeout=session.timeout if timeout is None else timeout,
-        )
-    answer = HttpAnswer(worker_id, response)
-    running.add(answer)
-    try:
-        yield answer
-    finally:
-        running.discard(answer)
-        response.close()  # after the body's end the connection is back in the pool, and this does nothing
+    async with watch:
+        with http_errors(worker_id), closed_errors(worker_id):
+            response = await session.request(
+                method,
+                URL(url, encoded=True),
+                headers=_spelt_alike(headers),
+                data=None if body is None else WholeBody(body, watch.sent),
+                allow_redirects=False,
+                server_hostname=server_name,
+            )
+        watch.head()
+        answer = HttpAnswer(worker_id, response, watch)
+        running.add(answer)
+        try:
+            yield answer
+        finally:
+            running.discard(answer)
+            response.close()  # after the body's end the connection is back in the pool, and this does nothing
 
 
 def _spelt_alike(headers: Sequence[tuple[str, str]]) -> CIMultiDict[str]:

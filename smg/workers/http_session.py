@@ -9,6 +9,9 @@ from aiohttp.payload import BytesPayload, Payload
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
+
+    from aiohttp.abc import AbstractStreamWriter
 
     from smg.workers.settings import WorkerDefaults
 
@@ -21,27 +24,32 @@ AUTOMATIC_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 class WholeBody(BytesPayload):
     """A request body that is in memory already; aiohttp's own class warns of large ones, which ours are meant to be."""
 
-    def __init__(self, value: bytes) -> None:
+    def __init__(self, value: bytes, sent: Callable[[], None]) -> None:
+        """Take the bytes, and what is to be called once they are handed over."""
         Payload.__init__(self, value, content_type="application/json")
         self._size = len(value)
+        self._sent = sent
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """Write the body."""
+        await super().write_with_length(writer, content_length)
+        self._sent()
 
 
 def data_session(settings: WorkerDefaults, context: ssl.SSLContext | None) -> aiohttp.ClientSession:
     """Return the session for callers' requests; needs a running loop."""
-    return _session(settings, context, settings.pool.max_connections, settings.timeouts.request_secs)
+    return _session(settings, context, settings.pool.max_connections)
 
 
 def control_session(settings: WorkerDefaults, context: ssl.SSLContext | None) -> aiohttp.ClientSession:
     """Return the session for probes and administration, so that a full data pool hides neither."""
-    return _session(settings, context, CONTROL_CONNECTIONS, settings.health.timeout_secs)
+    return _session(settings, context, CONTROL_CONNECTIONS)
 
 
-def _session(
-    settings: WorkerDefaults, context: ssl.SSLContext | None, connections: int, total_secs: float
-) -> aiohttp.ClientSession:
+def _session(settings: WorkerDefaults, context: ssl.SSLContext | None, connections: int) -> aiohttp.ClientSession:
     session = aiohttp.ClientSession(
         connector=_connector(settings, context, connections),
-        timeout=aiohttp.ClientTimeout(total=total_secs, connect=settings.timeouts.connect_secs),
+        timeout=aiohttp.ClientTimeout(),  # none of its own: each exchange is watched
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         skip_auto_headers=AUTOMATIC_HEADERS,

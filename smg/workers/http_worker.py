@@ -6,7 +6,6 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import aiohttp
 import msgspec
 from typing_extensions import override
 
@@ -17,11 +16,14 @@ from smg.workers.http_exchange import exchange
 from smg.workers.http_facts import discover_facts, model_words, read_loads, server_words
 from smg.workers.http_session import control_session, data_session
 from smg.workers.tls import ssl_context
+from smg.workers.watch import Watch, within
 from smg.workers.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
+
+    import aiohttp
 
     from smg.core.generation import RankLoad
     from smg.workers.http_exchange import HttpAnswer
@@ -64,18 +66,28 @@ class HttpWorker(Worker):
             answer.break_off()
 
     def exchange(
-        self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes | None
+        self,
+        method: str,
+        path: str,
+        headers: Sequence[tuple[str, str]],
+        body: bytes | None,
+        *,
+        watch: Watch | None = None,
     ) -> AbstractAsyncContextManager[HttpAnswer]:
         """Send exactly one request to ``path`` (with its query); entering returns when the answer's head is in.
 
-        Leaving before the body's end closes the connection, which is how an engine learns to stop.
+        Leaving before the body's end closes the connection, which is how an engine learns to stop. ``watch`` ends it
+        when a clock runs out; without one the worker's own clocks for a plain answer hold.
 
         Raises:
             UpstreamError: On entering, and while the body is read.
         """
         session = self._open(self._data)
         name, url = self.settings.tls.server_name, self.base_url + path
-        return exchange(self.id, session, method, url, headers, body, running=self._running, server_name=name)
+        watch = watch or Watch(self.id, self.settings.timeouts, stream=False)
+        return exchange(
+            self.id, session, method, url, headers, body, running=self._running, watch=watch, server_name=name
+        )
 
     def prepare(self, headers: Sequence[tuple[str, str]], body: bytes) -> tuple[Sequence[tuple[str, str]], bytes]:
         """Put the data-parallel rank into a request the way this engine reads it; without a rank nothing changes."""
@@ -171,10 +183,10 @@ class HttpWorker(Worker):
         headers = [] if key is None else [("Authorization", f"Bearer {key}")]
         headers += [] if body is None else [("Content-Type", "application/json")]
         total = self.settings.health.timeout_secs if secs is None else secs
-        limits = aiohttp.ClientTimeout(total=total, connect=self.settings.timeouts.connect_secs)
+        watch = Watch(self.id, within(self.settings.timeouts, total), stream=False)
         name, url = self.settings.tls.server_name, self.base_url + path
         async with exchange(
-            self.id, session, method, url, headers, body, running=self._running, server_name=name, timeout=limits
+            self.id, session, method, url, headers, body, running=self._running, watch=watch, server_name=name
         ) as answer:
             yield answer
 

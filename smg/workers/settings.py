@@ -6,6 +6,8 @@ from typing import Annotated
 
 import msgspec
 
+from smg.resilience.settings import ClockSettings
+
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -15,6 +17,8 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The connections one HTTP worker may hold; a gRPC worker has one connection for all its calls.
 
     Attributes:
+        keepalive_secs: Silence after which a gRPC connection with running calls is pinged; an engine that does not
+            answer within 4 seconds is taken for dead and its calls fail. 0 never pings.
         max_connections: Connections for requests at once; further requests wait, at most the connect timeout.
         idle_timeout_secs: How long an unused connection is kept; must stay below the engine's own (often 5).
         dns_ttl_secs: How long a resolved address is believed.
@@ -23,20 +27,6 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_connections: Count = 1024
     idle_timeout_secs: NotNegative = 3.0
     dns_ttl_secs: NotNegative = 10.0
-
-
-class TimeoutSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long to wait for a worker.
-
-    Attributes:
-        connect_secs: For a free connection or a new one, name look-up and TLS included.
-        request_secs: For the whole exchange, to the last byte of the answer.
-        keepalive_secs: Silence after which a gRPC connection with running calls is pinged; an engine that does not
-            answer within 4 seconds is taken for dead and its calls fail. 0 never pings.
-    """
-
-    connect_secs: Positive = 10.0
-    request_secs: Positive = 1800.0
     keepalive_secs: NotNegative = 5.0
 
 
@@ -134,7 +124,7 @@ class WorkerDefaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """
 
     pool: PoolSettings = PoolSettings()
-    timeouts: TimeoutSettings = TimeoutSettings()
+    timeouts: ClockSettings = ClockSettings()
     tls: TlsSettings = TlsSettings()
     proxy: ProxySettings = ProxySettings()
     health: HealthSettings = HealthSettings()

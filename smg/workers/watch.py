@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
+import msgspec
+
 from smg.core.errors import (
     ConnectTimeoutError,
     FirstByteTimeoutError,
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
+    from smg.core.request import Sink
     from smg.core.words import WorkerId
     from smg.resilience.clocks import RanOut
     from smg.resilience.settings import ClockSettings
@@ -33,6 +36,13 @@ VERDICTS: Mapping[ClockKind, tuple[type[UpstreamTimeoutError], Retry]] = {
 }
 
 
+def within(settings: ClockSettings, secs: float) -> ClockSettings:
+    """Return clocks for a short exchange: ``secs`` for all of it."""
+    return msgspec.structs.replace(
+        settings, first_byte_secs=secs, first_token_secs=secs, between_chunks_secs=secs, total_secs=secs
+    )
+
+
 class Watch:
     """The clocks of one exchange while it runs; an ``async with`` block that they may end.
 
@@ -44,10 +54,13 @@ class Watch:
 
     __slots__ = ("_clocks", "_loop", "_ran_out", "_scope", "_timer", "_worker_id")
 
-    def __init__(self, worker_id: WorkerId, settings: ClockSettings, *, stream: bool) -> None:
+    def __init__(
+        self, worker_id: WorkerId, settings: ClockSettings, *, stream: bool, began_at: float | None = None
+    ) -> None:
+        """Begin to connect now; the total runs from ``began_at`` (monotonic), where an earlier try has begun it."""
         self._worker_id = worker_id
         self._loop = asyncio.get_running_loop()
-        self._clocks = Clocks(settings, self._loop.time(), stream=stream)
+        self._clocks = Clocks(settings, self._loop.time(), stream=stream, total_from=began_at)
         self._scope = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle | None = None
         self._ran_out: RanOut | None = None
@@ -98,6 +111,13 @@ class Watch:
         """Note that the worker is read from again."""
         self._clocks.resume(self._loop.time())
         self._arm()
+
+    async def drained(self, sink: Sink) -> None:
+        """Wait until the caller takes more, if it must be waited for; raises as ``Sink.drain`` does."""
+        if sink.paused:
+            self.pause()
+            await sink.drain()
+            self.resume()
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -85,8 +85,8 @@ BROKEN: list[tuple[str, str]] = [
     ("json: {max_depth: 0}", "1: json.max_depth: max_depth and max_nodes must be at least 1"),
     ("worker_defaults: {pool: {max_connections: 0}}", "1: worker_defaults.pool.max_connections: expected `int` >= 1"),
     (
-        "worker_defaults: {timeouts: {request_secs: 0}}",
-        "1: worker_defaults.timeouts.request_secs: expected `float` > 0.0",
+        "worker_defaults: {timeouts: {total_secs: 0}}",
+        "1: worker_defaults.timeouts.total_secs: expected `float` > 0.0",
     ),
     (
         "worker_defaults: {retry: {backoff_multiplier: 0.5}}",
@@ -186,7 +186,7 @@ def test_lists_are_replaced_whole(tmp_path):
         ({"SMG_PORT": "-1"}, {"server.port": 70000}, "--port: server.port: must be 0 to 65535"),
         ({"SMG_POLICY": "x"}, {"server.port": 1}, "SMG_POLICY: policy: must be one of "),
         ({}, {"workers": [{"url": "x"}]}, "--worker-urls: workers[0].url: worker url needs a port"),
-        ({}, {"worker_defaults.timeouts.request_secs": float("inf")}, "--request-timeout-secs: worker_defaults."),
+        ({}, {"worker_defaults.timeouts.total_secs": float("inf")}, "--request-timeout-secs: worker_defaults."),
     ],
 )
 def test_error_names_flag_or_variable(environment, flags, message):

@@ -183,13 +183,13 @@ async def test_a_dead_worker_is_502(kind):
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_late_worker_is_504(kind, stream):
     """An engine that does not answer within the request's time is late, not broken."""
-    slow = {"timeouts": {"request_secs": 0.3}}
+    slow = {"timeouts": {"first_byte_secs": 0.3, "first_token_secs": 0.3}}
     async with engines(kind) as [engine], gateway([engine.url], worker_defaults=slow) as front:
         engine.faults.set("stall")
         told = await exchange(front.port, post(CHAT, chat(stream=stream), JSON))
         await engine.ledger.until(lambda ledger: ledger.totals.open == 0)
 
-    checked(told, 504, "upstream_timeout")
+    checked(told, 504, "upstream_first_byte_timeout")
 
 
 @MODES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING
@@ -85,6 +86,7 @@ def inference(body: bytes = b'{"model":"tiny"}', *, stream: bool = False, model:
         model=model,
         stream=stream,
         tokens=4,
+        began_at=time.monotonic(),
         trail=Trail(),
     )
 

@@ -10,10 +10,11 @@ import msgspec
 from smg.core.clock import MonotonicClock
 from smg.core.generation import Generation, Sampling
 from smg.core.words import WorkerId
+from smg.resilience.settings import ClockSettings
 from smg.workers.factory import WorkerFactory
 from smg.workers.grpc_worker import GrpcWorker
 from smg.workers.http_worker import HttpWorker
-from smg.workers.settings import HealthSettings, TimeoutSettings, WorkerDefaults
+from smg.workers.settings import HealthSettings, WorkerDefaults
 from smg.workers.spec import read_spec
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ T = TypeVar("T", bound="Event")
 
 QUICK = WorkerDefaults(
     health=HealthSettings(check_interval_secs=0.01, retry_interval_secs=0.01, timeout_secs=2.0, drain_secs=5.0),
-    timeouts=TimeoutSettings(connect_secs=2.0, request_secs=20.0),
+    timeouts=ClockSettings(connect_secs=2.0, total_secs=20.0),
 )
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from smg.core.errors import Retry, UpstreamConnectError, UpstreamError, UpstreamTimeoutError
 from smg.core.words import Runtime
-from smg.workers.settings import PoolSettings, TimeoutSettings
+from smg.resilience.settings import ClockSettings
+from smg.workers.settings import PoolSettings
 from tests.workers.engines import HttpEngine, http_engine, silent_server
 from tests.workers.support import http_worker, until, with_defaults
 
@@ -210,7 +211,7 @@ async def test_a_refused_connection_is_safe_to_try_elsewhere(unused_port: int) -
 
 async def test_a_late_answer_is_a_timeout(engine: tuple[HttpEngine, str]) -> None:
     """The worker's own limit ends the exchange."""
-    worker = http_worker(engine[1], defaults=with_defaults(timeouts=TimeoutSettings(request_secs=0.05)))
+    worker = http_worker(engine[1], defaults=with_defaults(timeouts=ClockSettings(first_byte_secs=0.05)))
     await worker.start()
     with pytest.raises(UpstreamTimeoutError) as caught:
         async with worker.exchange("POST", "/hold", [], b"{}"):
@@ -223,7 +224,7 @@ async def test_a_late_answer_is_a_timeout(engine: tuple[HttpEngine, str]) -> Non
 
 async def test_a_stuck_worker_holds_only_its_own_pool(engine: tuple[HttpEngine, str]) -> None:
     """With worker A's pool used up, B answers as ever, A's health is still seen, and A's queue gives up in time."""
-    small = with_defaults(pool=PoolSettings(max_connections=1), timeouts=TimeoutSettings(connect_secs=0.1))
+    small = with_defaults(pool=PoolSettings(max_connections=1), timeouts=ClockSettings(connect_secs=0.1))
     async with http_engine() as (_, other):
         stuck, free = http_worker(engine[1], defaults=small), http_worker(other, defaults=small)
         await stuck.start()

@@ -23,7 +23,12 @@ def test_the_overrides_in_effect_are_shown_and_keys_never() -> None:
 
     assert b"s3cret" not in text
     assert b"pa55" not in text
-    assert info["http_pool"] == {"max_connections": 5, "idle_timeout_secs": 3.0, "dns_ttl_secs": 10.0}
+    assert info["http_pool"] == {
+        "max_connections": 5,
+        "idle_timeout_secs": 3.0,
+        "dns_ttl_secs": 10.0,
+        "keepalive_secs": 5,
+    }
     assert (info["url"], info["base_url"], info["dp_rank"]) == ("http://host:1@2", "http://host:1", 2)
     assert (info["model_id"], info["connection_mode"], info["worker_type"]) == ("m", "http", "regular")
     assert (info["status"], info["is_healthy"], info["reason"], info["since_secs"]) == (

@@ -20,11 +20,11 @@ from smg.workers.watch import Watch
 LONG = 60.0
 
 
-def watch(*, stream: bool = True, **secs: float) -> Watch:
+def watch(**secs: float) -> Watch:
     """Return a watch whose clocks are long but for those given."""
     names = ("connect", "first_byte", "first_token", "between_chunks", "total")
     settings = ClockSettings(**{f"{name}_secs": secs.get(name, LONG) for name in names})
-    return Watch(WorkerId("w"), settings, stream=stream)
+    return Watch(WorkerId("w"), settings, stream=True)
 
 
 async def wait_in(running: Watch, marks: tuple[str, ...]) -> None:

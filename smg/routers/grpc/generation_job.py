@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from smg.core.errors import InvalidRequestError
 from smg.core.generation import Generation
+from smg.resilience.clock_headers import with_overrides
 from smg.routers.grpc.choice import Choice
 from smg.routers.grpc.job import Job, context_length
 from smg.routers.grpc.outputs import Streamed, Whole
@@ -19,9 +20,10 @@ from smg.routers.grpc.run import Run, perform
 from smg.routers.grpc.sampling import settled
 from smg.routers.grpc.tally import Tally
 from smg.wire.openai.chunks import UsageWishes
+from smg.workers.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from smg.core.generation import Sampling
     from smg.core.request import InferenceRequest, Sink
@@ -92,11 +94,15 @@ class GenerationJob(Job):
         tally = Tally([len(prompt.ids) for prompt in prompts])
         output = (Streamed if self._request.stream else Whole)(sink, self._style(prompts, worker), tally.usage)
         try:
-            await perform(worker, list(self._runs(worker, prompts, tally)), output)
+            await perform(worker, list(self._runs(worker, prompts, tally)), output, self._watching(worker))
             output.end()
         finally:
             self._request.trail.prompt_tokens = tally.usage.prompt_tokens
             self._request.trail.completion_tokens = tally.usage.completion_tokens
+
+    def _watching(self, worker: GrpcWorker) -> Callable[[bool], Watch]:
+        clocks = with_overrides(worker.settings.timeouts, self._request.headers)
+        return lambda stream: Watch(worker.id, clocks, stream=stream, began_at=self._request.began_at)
 
     async def _prompts(self, worker: GrpcWorker) -> list[Prompt]:
         """Encode once for all attempts at engines of one kind and tokenizer."""

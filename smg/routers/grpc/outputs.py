@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from smg.core.request import Sink
     from smg.wire.openai.answer_style import AnswerStyle, Usage
+    from smg.workers.watch import Watch
 
 EVENT_STREAM = ReplyHead(
     200, ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")), None
@@ -39,8 +40,8 @@ class Output(ABC):
         """Take what is new in one answer."""
 
     @abstractmethod
-    async def ready(self) -> None:
-        """Return when more can be taken."""
+    async def ready(self, watch: Watch) -> None:
+        """Return when more can be taken; ``watch`` is told that the wait is not the worker's."""
 
     @abstractmethod
     def end(self) -> None:
@@ -65,12 +66,11 @@ class Streamed(Output):
         self._write(self._style.piece(piece, self._usage))
 
     @override
-    async def ready(self) -> None:
+    async def ready(self, watch: Watch) -> None:
         if not self._sink.paused:
             return
         async with self._draining:  # calls of one request share the caller
-            if self._sink.paused:
-                await self._sink.drain()
+            await watch.drained(self._sink)
 
     @override
     def end(self) -> None:
@@ -98,7 +98,7 @@ class Whole(Output):
         self._answers[piece.index].add(piece)
 
     @override
-    async def ready(self) -> None:
+    async def ready(self, watch: Watch) -> None:
         """Never wait: what is kept is bounded by the model's context."""
 
     @override

@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
-    from typing import Any
+    from collections.abc import Callable, Coroutine, Sequence
+    from typing import Any, TypeAlias
 
     from smg.core.generation import Delta, Generation
     from smg.routers.grpc.choice import Choice
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from smg.routers.grpc.tally import Tally
     from smg.wire.openai.answer_style import ChoicePiece
     from smg.workers.grpc_worker import GrpcWorker
+    from smg.workers.watch import Watch
+
+    Watching: TypeAlias = "Callable[[bool], Watch]"
+    """Makes the clocks of one call, which streams or not."""
 
 CALLS_AT_ONCE = 64
 """Calls of one request that an engine works on together; the others wait."""
@@ -56,34 +60,38 @@ class Run:
         return self._under_way > 0 and self.done
 
 
-async def perform(worker: GrpcWorker, runs: Sequence[Run], output: Output) -> None:
-    """Make all calls of a request; leave each as soon as its answers have ended.
+async def perform(worker: GrpcWorker, runs: Sequence[Run], output: Output, watching: Watching) -> None:
+    """Make all calls of a request, each watched; leave each as soon as its answers have ended.
 
     Raises:
         DownstreamError: The engine refused one.
         UpstreamError: The worker failed in one; the others are cancelled.
     """
     if len(runs) == 1:
-        await _call(worker, runs[0], output)
+        await _call(worker, runs[0], output, watching)
         return
     slots = asyncio.Semaphore(CALLS_AT_ONCE)
-    await together([_call_in_turn(worker, run, output, slots) for run in runs])
+    await together([_in_turn(slots, _call(worker, run, output, watching)) for run in runs])
 
 
-async def _call_in_turn(worker: GrpcWorker, run: Run, output: Output, slots: asyncio.Semaphore) -> None:
-    async with slots:
-        await _call(worker, run, output)
+async def _in_turn(slots: asyncio.Semaphore, call: Coroutine[Any, Any, None]) -> None:
+    try:
+        async with slots:
+            await call
+    finally:
+        call.close()  # one that never had its turn
 
 
-async def _call(worker: GrpcWorker, run: Run, output: Output) -> None:
-    async with worker.generate(run.generation) as deltas:
+async def _call(worker: GrpcWorker, run: Run, output: Output, watching: Watching) -> None:
+    watch = watching(run.generation.stream)
+    async with worker.generate(run.generation, watch) as deltas:
         output.begin([choice.index for choice in run.choices])
         async for delta in deltas:
             piece = run.take(delta)
             if piece is None:
                 continue
             output.show(piece)
-            await output.ready()
+            await output.ready(watch)
             if piece.finish is not None and run.idle:
                 return
 

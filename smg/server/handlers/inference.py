@@ -61,6 +61,7 @@ class InferenceHandlers:
             model=model,
             stream=fields.stream,
             tokens=max(1, len(body) // BYTES_PER_TOKEN),
+            began_at=request.arrived_at,
             trail=request.trail,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -171,6 +172,7 @@ class Pipeline:
             model=body.get("model", "m"),
             stream=bool(body.get("stream")),
             tokens=1,
+            began_at=time.monotonic(),
             trail=Trail(),
         )
 
