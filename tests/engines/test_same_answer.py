@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 from typing import Any
 
 import pytest
@@ -26,6 +28,13 @@ OPTIONS = [{}, {"include_usage": True}, {"include_usage": True, "continuous_usag
 async def vllm(engines):
     """Both ways to vLLM."""
     async with pair(engines, "vllm") as both:
+        yield both
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def embedding(engines):
+    """Both ways to vLLM where it makes vectors."""
+    async with pair(engines, "vllm-embed") as both:
         yield both
 
 
@@ -114,6 +123,31 @@ async def test_detokenize(vllm, tokens):
     theirs, ours = await vllm.ask("/detokenize", {"tokens": tokens})
 
     assert list(differences(theirs.body, ours.body)) == []
+
+
+@pytest.mark.parametrize("asked", cases.EMBEDDED.values(), ids=cases.EMBEDDED)
+async def test_embeddings(embedding, asked):
+    """Vectors and counts are the same, and what is refused."""
+    theirs, ours = await embedding.ask("/v1/embeddings", asked)
+
+    assert theirs.status == ours.status
+    if ours.status == 200:
+        assert list(differences(vectors(theirs.body), vectors(ours.body))) == []
+
+
+def vectors(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the vectors as numbers, and what was counted."""
+    data = [{"index": one["index"], "embedding": numbers(one["embedding"])} for one in answer["data"]]
+    usage = {name: answer["usage"][name] for name in ("prompt_tokens", "total_tokens")}
+    return {"object": answer["object"], "data": data, "usage": usage}
+
+
+def numbers(vector: str | list[float]) -> list[float]:
+    """Unpack a vector that came as base64 of little-endian floats."""
+    if isinstance(vector, list):
+        return vector
+    packed = base64.b64decode(vector)
+    return list(struct.unpack(f"<{len(packed) // 4}f", packed))
 
 
 @pytest.mark.parametrize("asked", cases.MLX_CHATS.values(), ids=cases.MLX_CHATS)
