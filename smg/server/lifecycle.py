@@ -21,14 +21,17 @@ from smg.routers.grpc.job import Kit
 from smg.routers.grpc.router import GrpcRouter
 from smg.routers.http_router import HttpRouter
 from smg.server.app import Parts, faults, front
-from smg.server.listener import Bind, Limits, Listener
+from smg.server.http1.listener import Bind, Listener
+from smg.server.http1.service import Limits
 from smg.server.metrics_page import metrics_page, page_fault
 from smg.server.observers.logs import LogObserver
 from smg.server.observers.metrics import MetricsObserver
+from smg.server.parsers import require_c_parser
 from smg.server.tls import server_tls
 from smg.server.tokenizers import CatalogSource
 from smg.text.catalog import Catalog
 from smg.text.encoder import Encoder
+from smg.wire.http_head import HeadLimits
 from smg.workers.factory import WorkerFactory
 from smg.workers.registry import Registry
 
@@ -134,6 +137,7 @@ class Gateway:
         return not len(self._running)
 
     async def _start(self, stack: AsyncExitStack) -> None:
+        require_c_parser()
         metrics = MetricsObserver(
             self._settings.metrics.duration_buckets,
             lambda: self.registry.fleet,
@@ -200,6 +204,15 @@ class Gateway:
             body_idle_secs=server.body_idle_timeout_secs,
             stall_secs=server.write_stall_timeout_secs,
             idle_secs=server.keep_alive_timeout_secs,
+            head_secs=server.header_read_timeout_secs,
+            body_grace_secs=server.body_grace_secs,
+            body_rate=server.body_min_bytes_per_sec,
+            connections=server.max_connections,
+            head=HeadLimits(
+                line_bytes=server.max_header_line_bytes,
+                fields=server.max_header_fields,
+                head_bytes=server.max_header_bytes,
+            ),
         )
 
 

@@ -9,6 +9,13 @@ DURATION_BUCKETS_SECS = (
     180.0, 240.0, 300.0, 480.0, 900.0, 1200.0, 1800.0, 2700.0, 3600.0, 5400.0, 7200.0,
 )  # fmt: skip
 
+ABOVE_ZERO = (
+    *("max_payload_size", "body_idle_timeout_secs", "write_stall_timeout_secs", "keep_alive_timeout_secs"),
+    *("header_read_timeout_secs", "body_grace_secs", "body_min_bytes_per_sec", "max_header_line_bytes"),
+    *("max_header_fields", "max_header_bytes", "max_connections"),
+)
+"""Settings of the listener that must be."""
+
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 MAX_PORT = 65535
@@ -30,7 +37,14 @@ class ServerSettings(Slice, frozen=True, kw_only=True):
         max_payload_size: Bytes of request body at most; above 0.
         body_idle_timeout_secs: Seconds without a byte of an unfinished body before the request is refused; above 0.
         write_stall_timeout_secs: Seconds a caller may take nothing of a waiting answer before it is cut; above 0.
-        keep_alive_timeout_secs: Seconds an idle connection is kept, and a head may take to arrive; above 0.
+        keep_alive_timeout_secs: Seconds an idle connection is kept; above 0.
+        header_read_timeout_secs: Seconds a request's head may take to arrive; above 0.
+        body_grace_secs: Seconds after which a request's body must have kept its lowest rate; above 0.
+        body_min_bytes_per_sec: That rate, on average from the head on; above 0.
+        max_header_line_bytes: Bytes of the request line, and of each field, at most; above 0.
+        max_header_fields: Fields of a request at most; above 0.
+        max_header_bytes: Bytes of a request's head at most; above 0.
+        max_connections: Connections at most; beyond, the one that has waited longest for a request is closed. Above 0.
         request_id_headers: Request fields whose value becomes the request's id, the first that is usable.
         cors_allowed_origins: Origins a browser may call from; empty allows none, ``*`` allows all.
         shutdown_grace_period_secs: Seconds that running requests get to finish after SIGTERM; 0 or more.
@@ -45,16 +59,21 @@ class ServerSettings(Slice, frozen=True, kw_only=True):
     body_idle_timeout_secs: float = 60.0
     write_stall_timeout_secs: float = 30.0
     keep_alive_timeout_secs: float = 75.0
+    header_read_timeout_secs: float = 10.0
+    body_grace_secs: float = 10.0
+    body_min_bytes_per_sec: int = 1 << 10
+    max_header_line_bytes: int = 8 << 10
+    max_header_fields: int = 100
+    max_header_bytes: int = 32 << 10
+    max_connections: int = 16384
     request_id_headers: tuple[str, ...] = ("x-request-id", "x-correlation-id", "x-trace-id", "request-id")
     cors_allowed_origins: tuple[str, ...] = ()
     shutdown_grace_period_secs: float = 180.0
 
     def __post_init__(self) -> None:
         _check_port("port", self.port)
-        _check_above_zero("max_payload_size", self.max_payload_size)
-        _check_above_zero("body_idle_timeout_secs", self.body_idle_timeout_secs)
-        _check_above_zero("write_stall_timeout_secs", self.write_stall_timeout_secs)
-        _check_above_zero("keep_alive_timeout_secs", self.keep_alive_timeout_secs)
+        for name in ABOVE_ZERO:
+            _check_above_zero(name, getattr(self, name))
         if not self.shutdown_grace_period_secs >= 0:
             raise ValueError("shutdown_grace_period_secs must be 0 or more")
         if (self.tls_cert_path is None) != (self.tls_key_path is None):

@@ -40,6 +40,7 @@ CHUNKED = b"POST %b HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encodin
     CHAT.encode(),
     JSON,
 )
+TOO_LARGE = "request_header_fields_too_large"
 FRONT = {
     "unknown path": (get("/nope"), 404, "not_found"),
     "method": (get(CHAT), 405, "method_not_allowed"),
@@ -70,8 +71,8 @@ FRONT = {
         400,
         "bad_request",
     ),
-    "long line": (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n", 400, "bad_request"),
-    "long field": (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 20_000 + b"\r\n\r\n", 400, "bad_request"),
+    "long line": (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n", 414, "uri_too_long"),
+    "long field": (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 20_000 + b"\r\n\r\n", 431, TOO_LARGE),
     "dots": (get("/v1/../workers"), 400, "bad_request"),
     "encoded slash": (get("/v1%2Fmodels"), 400, "bad_request"),
     "other version": (b"GET /health HTTP/2.0\r\nhost: a\r\n\r\n", 400, "bad_request"),

@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smg.core.errors import BadFramingError
-from smg.server.target import check_head, split_target
-
-HOST = (b"Host", b"a:1")
+from smg.server.target import split_target
 
 
 @pytest.mark.parametrize(
@@ -55,28 +53,3 @@ def test_every_target_is_read_or_refused(target: Any) -> None:
 
     assert path.startswith("/")
     assert not {".", ".."} & set(path.split("/"))
-
-
-@pytest.mark.parametrize("host", [b"a", b"a:1", b"1.2.3.4:80", b"[::1]:8080", b"a_b.example"])
-def test_good_hosts_pass(host: Any) -> None:
-    """Names, addresses and ports are hosts."""
-    check_head((1, 1), ((b"host", host),))
-
-
-@pytest.mark.parametrize("host", [b"", b"a@b", b"a:b:c", b"a/b", b"a b", b"[::1", b"a" * 300, b"caf\xc3\xa9"])
-def test_bad_hosts_are_refused(host: Any) -> None:
-    """Nothing but a host is taken for one."""
-    with pytest.raises(BadFramingError):
-        check_head((1, 1), ((b"host", host),))
-
-
-@pytest.mark.parametrize("coding", [b"gzip, chunked", b"identity", b"chunked, chunked", b"xchunked", b""])
-def test_other_transfer_codings_are_refused(coding: Any) -> None:
-    """Only ``chunked`` frames a request."""
-    with pytest.raises(BadFramingError):
-        check_head((1, 1), (HOST, (b"Transfer-Encoding", coding)))
-
-
-def test_chunked_in_any_case_passes() -> None:
-    """The one coding is known by its name in any case."""
-    check_head((1, 1), (HOST, (b"transfer-encoding", b"Chunked")))

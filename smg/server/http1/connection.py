@@ -11,113 +11,51 @@ Known ugliness: a caller who closes only its sending side cannot be told from on
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from smg.core.errors import GatewayError, RequestTimeoutError
 from smg.core.request import Request
-from smg.server.http1.crowd import NEVER, Crowd
+from smg.server.http1.crowd import NEVER
 from smg.server.http1.intake import Intake
-from smg.server.http1.sink import HttpSink, WallDate
+from smg.server.http1.outlet import Outlet
+from smg.server.http1.sink import HttpSink
 from smg.server.target import split_target
-from smg.wire.http_head import HEAD_END, Head, HeadLimits, check_begun, read_head
+from smg.wire.http_head import HEAD_END, Head, check_begun, read_head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from smg.core.clock import Clock
     from smg.core.request import Handler
+    from smg.server.http1.service import Service
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 READ_AHEAD_BYTES = 64 << 10
-WRITE_AHEAD_BYTES = 128 << 10
-"""Half of the 256 KiB that one answer may hold, so that the write which crosses it still fits."""
-
-PARTING_SECS = 1.0
 NO_HEAD = Head("", "", modern=True, headers=(), length=0, keep_alive=False, expects=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one caller may take; all times in seconds.
-
-    Attributes:
-        body_bytes: Longest request body.
-        body_idle_secs: Longest silence within one.
-        body_rate: Bytes a second that one must reach on average, once ``body_grace_secs`` are over.
-        body_grace_secs: How long a body may be slower than that.
-        stall_secs: Longest refusal to take anything of a waiting answer.
-        head_secs: From the first byte of a head, or the connection's begin, to its last.
-        idle_secs: Longest wait for the next request on an open connection.
-        connections: How many there may be at once.
-        head: How large a head may be.
-    """
-
-    body_bytes: int
-    body_idle_secs: float
-    stall_secs: float
-    idle_secs: float
-    head_secs: float = 10.0
-    body_grace_secs: float = 10.0
-    body_rate: int = 1 << 10
-    connections: int = 16384
-    head: HeadLimits = field(default_factory=HeadLimits)
-
-
-@dataclass(slots=True, kw_only=True)
-class Service:
-    """What the connections of one listener share.
-
-    Attributes:
-        closing: Once true, every answer is the last on its connection.
-    """
-
-    handler: Handler
-    fault: Callable[[GatewayError], Handler]
-    limits: Limits
-    clock: Clock
-    crowd: Crowd
-    date: WallDate = field(default_factory=WallDate)
-    closing: bool = False
-
-
-class Connection(asyncio.Protocol):
+class Connection(Outlet):
     """Serves one caller.
 
     Attributes:
-        deadline: Clock reading from which on ``expire`` is due.
-        full: The caller takes less than it is sent.
         task: What serves the request under way.
     """
 
-    __slots__ = (
-        *("_ahead", "_deaf", "_gone", "_intake", "_moved_at", "_parting", "_reading", "_service", "_transport"),
-        *("_unsent", "_waiter", "deadline", "full", "task"),
-    )
+    __slots__ = ("_ahead", "_deaf", "_gone", "_intake", "_reading", "task")
 
     def __init__(self, service: Service) -> None:
-        self._service = service
+        super().__init__(service)
         self._ahead = b""
         self._deaf = False
         self._gone = False
         self._intake: Intake | None = None
-        self._moved_at = 0.0
-        self._parting = False
         self._reading = True
-        self._unsent = 0
-        self._waiter: asyncio.Future[None] | None = None
-        self.deadline = NEVER
-        self.full = False
         self.task: asyncio.Task[None] | None = None
 
     # What the transport tells.
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=WRITE_AHEAD_BYTES)
+        super().connection_made(transport)
         self.deadline = self._service.clock.now() + self._service.limits.head_secs
         self._service.crowd.admit(self)
 
@@ -134,7 +72,7 @@ class Connection(asyncio.Protocol):
 
     @override
     def eof_received(self) -> bool:
-        if self._deaf and not self._parting and self._transport.can_write_eof():
+        if self._deaf and not self.parting and self._transport.can_write_eof():
             return True  # a refusal is still to be told
         self._hang_up()
         self._part(linger=False)
@@ -144,19 +82,6 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._service.crowd.discard(self)
         self._hang_up()
-
-    @override
-    def pause_writing(self) -> None:
-        self.full = True
-        self._watch_progress()
-
-    @override
-    def resume_writing(self) -> None:
-        self.full = False
-        if not self._parting:
-            self.deadline = NEVER
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
     # What the request under way asks for.
 
@@ -172,29 +97,12 @@ class Connection(asyncio.Protocol):
         self._listen(wanted=True)
         self._await_body(self._service.clock.now())
 
-    def send(self, data: bytes) -> None:
-        """Hand bytes to the network; they are dropped once the caller has gone."""
-        if not self._transport.is_closing():
-            self._transport.write(data)
-
-    async def drain(self) -> None:
-        """Wait until the caller takes more.
-
-        Raises:
-            ConnectionResetError: It has gone, or took nothing for the stall limit and was cut off.
-        """
-        if self.full and not self._gone:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        if self._transport.is_closing():
-            raise ConnectionResetError("the caller has gone")
-
     # What the crowd asks for.
 
     def expire(self, now: float) -> None:
         """Draw the consequence of the deadline that has passed."""
-        if self._parting or self.full:
-            self._check_progress(now)
+        if self.parting or self.full:
+            self.check_progress(now)
         elif self._intake is not None:
             self.deadline = NEVER
             self._listen(wanted=False)
@@ -330,28 +238,11 @@ class Connection(asyncio.Protocol):
         A socket closed with unread bytes is reset, and the answer on its way is lost with it.
         """
         self._service.crowd.busy(self)
-        self._parting = self._deaf = True
+        self.parting = self._deaf = True
         self._ahead = b""
         if linger and self._transport.can_write_eof():
             self._listen(wanted=True)
             self._transport.write_eof()
         else:
             self._transport.close()
-        self._watch_progress()
-
-    def _watch_progress(self) -> None:
-        self._unsent = self._transport.get_write_buffer_size()
-        self.deadline = self._moved_at = self._service.clock.now()
-
-    def _check_progress(self, now: float) -> None:
-        """Cut off a caller who takes nothing of what waits for it, or for whom nothing waits any more."""
-        unsent = self._transport.get_write_buffer_size()
-        if unsent < self._unsent:
-            self._unsent, self._moved_at = unsent, now
-        elif now - self._moved_at >= (self._service.limits.stall_secs if unsent else PARTING_SECS):
-            self._cut()
-
-    def _cut(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(ConnectionResetError("the caller takes nothing"))
-        self._transport.abort()
+        self.watch_progress()

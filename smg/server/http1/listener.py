@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from smg.core.errors import ConfigError, GatewayError
-from smg.server.http1.connection import Connection, Limits, Service
+from smg.server.http1.connection import Connection
 from smg.server.http1.crowd import Crowd
+from smg.server.http1.service import Service
 
 if TYPE_CHECKING:
     import ssl
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from smg.core.clock import Clock
     from smg.core.request import Handler
+    from smg.server.http1.service import Limits
 
 BACKLOG = 4096
 CLOSE_SECS = 1.0
@@ -41,7 +43,7 @@ class Listener:
     ) -> None:
         self._crowd = Crowd(limits.connections)
         self._service = Service(handler=handler, fault=fault, limits=limits, clock=clock, crowd=self._crowd)
-        self._sweep_secs = min(LONGEST_SWEEP_SECS, _shortest(limits) / SWEEPS_PER_LIMIT)
+        self._sweep_secs = min(LONGEST_SWEEP_SECS, limits.shortest_secs / SWEEPS_PER_LIMIT)
         self._server: asyncio.Server | None = None
         self._port: int | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -106,7 +108,3 @@ class Listener:
     def _sweep(self) -> None:
         self._crowd.sweep(self._service.clock.now())
         self._timer = asyncio.get_running_loop().call_later(self._sweep_secs, self._sweep)
-
-
-def _shortest(limits: Limits) -> float:
-    return min(limits.head_secs, limits.body_idle_secs, limits.stall_secs, limits.idle_secs)

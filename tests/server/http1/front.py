@@ -10,8 +10,8 @@ from smg.core.clock import MonotonicClock
 from smg.middleware.failures import failures, refusing
 from smg.middleware.record import record
 from smg.middleware.stamp import stamp
-from smg.server.http1.connection import Limits
 from smg.server.http1.listener import Bind, Listener
+from smg.server.http1.service import Limits
 from tests.middleware.recording import RecordingObserver
 
 if TYPE_CHECKING:
