@@ -54,14 +54,22 @@ class Program:
 
     def errors(self) -> str:
         """Return its standard error so far."""
-        self._log.seek(0)
-        text: str = self._log.read().decode("utf-8", "replace")
-        return text
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode("utf-8", "replace")
 
     def logged(self, *levels: str) -> list[dict[str, Any]]:
         """Return its log lines of these levels; a line that is not of the log counts as an error."""
-        lines = [log_line(line) for line in self.errors().splitlines()]
+        lines = [log_line(line) for line in self.errors().split("\n") if line]
         return [line for line in lines if line["level"] in levels]
+
+    def told_of(self, request_id: str, within_secs: float = 2.0) -> list[str]:
+        """Return the log lines that name a request, waiting for the first."""
+        deadline = time.monotonic() + within_secs
+        while not (lines := [line for line in self.errors().split("\n")[:-1] if request_id in line]):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.01)
+        return lines
 
     def end(self) -> int:
         """Let it end and return its exit code; it is killed if it does not."""

@@ -46,13 +46,12 @@ def wanted() -> dict[str, Any]:
             "keep_alive_timeout_secs": secs(75),
             "shutdown_grace_period_secs": secs(30),
             # The front's clocks and sizes.
-            "header_timeout_secs": secs(10),
+            "header_read_timeout_secs": secs(10),
             "body_grace_secs": secs(10),
             "body_min_bytes_per_sec": KIB,
             "max_header_bytes": 32 * KIB,
             "max_header_fields": 100,
             "max_header_line_bytes": 8 * KIB,
-            "stream_buffer_bytes": 256 * KIB,
         },
         "metrics": {"host": "127.0.0.1", "port": 0},
         "json": {"max_depth": 64, "max_nodes": 200_000},
@@ -61,8 +60,8 @@ def wanted() -> dict[str, Any]:
                 "connect_secs": 1.0,
                 "first_byte_secs": secs(5),
                 "first_token_secs": secs(5),
-                "gap_secs": secs(5),
-                "request_secs": secs(60),
+                "between_chunks_secs": secs(5),
+                "total_secs": secs(60),
             },
             "retry": {"max_retries": 3, "initial_backoff_ms": 10, "max_backoff_ms": 100},
             "health": {
@@ -75,11 +74,15 @@ def wanted() -> dict[str, Any]:
             },
             "breaker": {
                 "failure_threshold": 5,
+                "failure_rate": 0.5,
+                "min_requests": 20,
+                "window_secs": secs(10),
                 "open_secs": secs(5),
                 "max_open_secs": secs(60),
-                "window_secs": secs(10),
+                "probe_secs": secs(5),
             },
         },
+        "retry_budget": {"ratio": 0.1, "floor": 3, "window_secs": secs(10)},
     }
 
 

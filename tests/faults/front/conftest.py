@@ -11,6 +11,11 @@ import pytest
 from tests.faults.front.requests import KEY
 from tests.faults.front.worker import Worker
 from tests.faults.processes import Program, gateway_program, program
+from tests.faults.profile import merged
+
+PATIENT = dict.fromkeys(["first_byte_secs", "first_token_secs", "between_chunks_secs", "total_secs"], 60.0)
+AROUND = {"server": {"api_key": KEY}, "worker_defaults": {"timeouts": PATIENT}}
+"""The clocks of workers are not what is tried here: a worker that waits is a tool of the test."""
 
 CONTROL = os.environ.get("SMG_FAULTS_BUILD") == "control"
 
@@ -32,9 +37,8 @@ def fronted(**changes):
             with program("tests.faults.control", worker.url) as running:
                 yield Front(running.read()["port"], worker, running)
             return
-        changes.setdefault("server", {}).setdefault("api_key", KEY)
         spec = {"url": worker.url, "health": {"disable_health_check": True}}
-        with gateway_program(spec, **changes) as running:
+        with gateway_program(spec, **merged(AROUND, changes)) as running:
             yield Front(running.ask()["port"], worker, running)
 
 

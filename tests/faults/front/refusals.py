@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tests.faults.front.caller import Answer
     from tests.faults.front.conftest import Front
 
-LISTENER = "needs the listener of our own"
 BANNERS = ("aiohttp", "python", "traceback", "llhttp", "uvloop", "127.0.0.1")
 
 

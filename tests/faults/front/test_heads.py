@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cli.running import smg
 from tests.faults.front.caller import exchange
 from tests.faults.front.cases_framing import all_framing, good_variants
-from tests.faults.front.cases_head import all_heads
-from tests.faults.front.refusals import LISTENER, cases, check_refused
+from tests.faults.front.cases_head import all_heads, strangers
+from tests.faults.front.refusals import cases, check_refused
 from tests.faults.front.requests import GOOD_REQUEST
 
-NEEDS = dict.fromkeys(
-    [
-        "P01-length-first-behind-a-good-one",
-        "P01-chunked-first-behind-a-good-one",
-        "P01-length-zero-behind-a-good-one",
-        "P01-upper-case-behind-a-good-one",
-        "P01-length-four-behind-a-good-one",
-        "P06-two-spaces-in-request-line",
-        "P10-9k-extension",
-        "P10-9k-extension-before-a-good-one",
-        "P12-protocol-RTSP-1.0",
-        "P12-http-0.9-line",
-        "P14-connect",
-    ],
-    LISTENER,
-)
+NEEDS: dict[str, str] = {}
 
 
 @cases([*all_framing(), *all_heads()], NEEDS)
@@ -48,3 +34,21 @@ def test_front_serves_on_after_all_that(front):
 
     assert [answer.status for answer in got.answers] == [200, 200]
     assert not got.closed
+
+
+def test_p13_strangers_make_no_noise(front):
+    """Other protocols on the port are nobody's error: nothing above a warning is logged."""
+    for case in strangers():
+        exchange(front.port, case.sent, 0.2)
+
+    assert front.program.logged("error", "critical") == []
+
+
+def test_p30_pure_python_parser_is_refused():
+    """Without the C parser the gateway does not start: code 2, and it says why."""
+    with smg("launch", "--port", "0", "--prometheus-port", "0", AIOHTTP_NO_EXTENSIONS="1") as process:
+        _, told = process.communicate(timeout=20)
+
+    assert process.returncode == 2
+    assert "AIOHTTP_NO_EXTENSIONS" in told
+    assert "Traceback" not in told

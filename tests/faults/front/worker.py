@@ -72,8 +72,10 @@ class Worker:
         self.ledger.connections += 1
         self.ledger.open_connections += 1
         try:
-            with suppress(OSError, asyncio.IncompleteReadError):
+            with suppress(asyncio.CancelledError):
                 await self._requests(Incoming(reader, self.ledger), writer)
+        except* OSError:
+            pass
         finally:
             self.ledger.open_connections -= 1
             self.ledger.tell()
@@ -87,7 +89,7 @@ class Worker:
                 continue
             entry = self.ledger.begin(request.field(b"x-request-id"), self.url, request.raw)
             async with asyncio.TaskGroup() as group:
-                watch = group.create_task(incoming.gone(entry, asyncio.current_task()))
+                watch = group.create_task(incoming.gone(entry))
                 try:
                     await self._script(request, writer, entry)
                     entry.close("answered")
@@ -143,7 +145,7 @@ class Incoming:
     def __init__(self, reader: asyncio.StreamReader, ledger: Ledger) -> None:
         self._reader = reader
         self._ledger = ledger
-        self._data = b""
+        self._data = bytearray()
 
     async def request(self) -> Request | None:
         """Return the next request, None at the end."""
@@ -160,14 +162,13 @@ class Incoming:
                 return None
         return Request(head, self._take(length))
 
-    async def gone(self, entry: Entry, serving: asyncio.Task[Any] | None) -> None:
-        """Note and act when the other side leaves before the answer is out."""
+    async def gone(self, entry: Entry) -> None:
+        """Note when the other side leaves before the answer is out, and end the answer by an error."""
         while await self._more():
             pass
         entry.close("aborted")
         self._ledger.tell()
-        if serving is not None:
-            serving.cancel()
+        raise ConnectionResetError("the other side has left")
 
     async def _chunks(self) -> bytes:
         body = b""
@@ -184,7 +185,8 @@ class Incoming:
         return bool(data)
 
     def _take(self, size: int) -> bytes:
-        taken, self._data = self._data[:size], self._data[size:]
+        taken = bytes(self._data[:size])
+        del self._data[:size]
         return taken
 
 

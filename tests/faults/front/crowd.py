@@ -1,0 +1,119 @@
+"""Many connections of one kind at once, and one caller who must not notice them."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Self
+
+from tests.faults.front.caller import Caller
+from tests.faults.front.requests import GOOD_REQUEST
+
+
+@dataclass
+class Member:
+    """One connection of a crowd.
+
+    Attributes:
+        pending: What it still has to send; one piece of ``piece`` bytes per turn.
+        closed_at: Seconds after its begin, None while it is open.
+    """
+
+    socket: socket.socket
+    pending: bytes
+    begun: float
+    received: bytes = b""
+    closed_at: float | None = None
+
+
+class Crowd:
+    """Connections that send slowly and wait to be closed; use as a context."""
+
+    def __init__(self, port: int, number: int, first: bytes, slowly: bytes = b"") -> None:
+        self._selector = selectors.DefaultSelector()
+        self.members: list[Member] = []
+        for _ in range(number):
+            connection = socket.create_connection(("127.0.0.1", port))
+            connection.sendall(first)
+            connection.setblocking(False)
+            member = Member(connection, slowly, time.monotonic())
+            self.members.append(member)
+            self._selector.register(connection, selectors.EVENT_READ, member)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._selector.close()
+        for member in self.members:
+            member.socket.close()
+
+    def wait(self, within_secs: float, *, every_secs: float = 0.1, piece: int = 1) -> None:
+        """Send a piece per member now and then until all are closed or the time is up."""
+        deadline = time.monotonic() + within_secs
+        while any(member.closed_at is None for member in self.members) and time.monotonic() < deadline:
+            for key, _ in self._selector.select(every_secs):
+                self._read(key.data)
+            for member in self.members:
+                self._send(member, piece)
+
+    def _read(self, member: Member) -> None:
+        data = b""
+        with suppress(OSError):
+            data = member.socket.recv(1 << 16)
+        member.received += data
+        if not data:
+            member.closed_at = time.monotonic() - member.begun
+            self._selector.unregister(member.socket)
+
+    def _send(self, member: Member, piece: int) -> None:
+        if member.closed_at is None and member.pending:
+            with suppress(OSError):
+                member.socket.send(member.pending[:piece])
+            member.pending = member.pending[piece:]
+
+
+class Healthy:
+    """A caller who asks at a steady pace, on a thread of its own; use as a context."""
+
+    def __init__(self, port: int, per_sec: float = 100) -> None:
+        self._port = port
+        self._pause = 1 / per_sec
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.took: list[float] = []
+        self.failed = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(30)
+
+    def _run(self) -> None:
+        with Caller(self._port) as caller:
+            while not self._stop.wait(self._pause):
+                caller.data, begun = b"", time.monotonic()
+                caller.send(GOOD_REQUEST)
+                got = caller.read(10, answers=1)
+                self.failed += [answer.status for answer in got.answers] != [200]
+                self.took.append(time.monotonic() - begun)
+
+    @property
+    def p99(self) -> float:
+        """The 99th percentile so far; at least 5 ms, below which a loaded machine tells nothing."""
+        samples = sorted(self.took)
+        return max(0.005, samples[int(len(samples) * 0.99) - 1])
+
+
+def baseline(port: int, secs: float) -> float:
+    """Return the healthy caller's 99th percentile with nobody else about."""
+    with Healthy(port) as healthy:
+        time.sleep(secs)
+    return healthy.p99

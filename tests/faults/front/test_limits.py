@@ -1,0 +1,119 @@
+"""L01-L09: what one caller, or all, may ask for."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from tests.faults.front.caller import Caller, exchange
+from tests.faults.front.conftest import fronted
+from tests.faults.front.limits import GATE, NEEDS, RATE, missing, setting
+from tests.faults.front.requests import GOOD_BODY, GOOD_REQUEST, chat, request
+from tests.faults.profile import count
+
+needs_rate = pytest.mark.xfail(missing(*RATE), strict=True, reason=NEEDS)
+needs_gate = pytest.mark.xfail(missing(*GATE), strict=True, reason=NEEDS)
+needs_keys = pytest.mark.xfail(strict=True, reason="needs keys of several callers")
+WAITING = request(GOOD_BODY, b"X-Script: wait 0.5")
+
+
+def statuses(port, number):
+    """Ask so many times on one connection; return the answers."""
+    with Caller(port) as caller:
+        caller.send(GOOD_REQUEST * number)
+        return caller.read(10, answers=number).answers
+
+
+@needs_rate
+def test_l01_bucket_lets_its_burst_through_and_says_when_to_come_back():
+    """Burst 20 at 10 a second: 20 to 30 of 1,000 pass within a second, and coming back in time is served."""
+    with fronted(**setting(RATE, rate_per_sec=10.0, burst=20)) as front:
+        begun = time.monotonic()
+        answers = statuses(front.port, count(1_000, 100))
+        passed = [answer for answer in answers if answer.status == 200]
+        refused = [answer for answer in answers if answer.status == 429]
+        assert 20 <= len(passed) <= 30 + 10 * int(time.monotonic() - begun)
+        assert len(passed) + len(refused) == len(answers)
+        assert {answer.json()["error"]["code"] for answer in refused} == {"rate_limit_exceeded"}
+        waits = [int(answer.values("retry-after")[0]) for answer in refused]
+        assert set(waits) == {1}
+        assert len(front.worker.ledger.entries) == len(passed)
+        time.sleep(waits[-1])
+        assert [answer.status for answer in statuses(front.port, 1)] == [200]
+
+
+@needs_rate
+def test_l02_rate_0_refuses_everything():
+    """Zero means nobody."""
+    with fronted(**setting(RATE, rate_per_sec=0.0, burst=1)) as front:
+        assert {answer.status for answer in statuses(front.port, 10)} == {429}
+        assert front.worker.ledger.entries == []
+
+
+@needs_keys
+def test_l05_one_key_at_its_limit_is_not_the_others():
+    """1,000 keys, one at its limit: the other 999 are served as before."""
+    assert not missing("limits", "per_key")
+
+
+PHASES = ("queued", "connecting", "before-headers", "mid-stream", "last-chunk")
+
+
+@pytest.mark.parametrize("phase", [pytest.param(phase, id=f"L06-{phase}") for phase in PHASES])
+@needs_gate
+def test_permit_comes_back_whenever_the_caller_leaves(phase):
+    """One at a time: whoever leaves, at whatever phase, lets the next in within 250 ms."""
+    assert not missing(*GATE)
+    with fronted(**setting(GATE, limit=1, queue_size=10, queue_timeout_secs=10.0)) as front:
+        for turn in range(count(2_000 // len(PHASES), 5)):
+            with ExitStack() as held:
+                leave(front.port, phase, random.Random(turn), held)
+            begun = time.monotonic()
+            got = exchange(front.port, GOOD_REQUEST, 3, answers=1)
+            assert [answer.status for answer in got.answers] == [200]
+            assert time.monotonic() - begun <= 0.25
+        front.program.until(lambda told: told["in_flight"] == 0, 2)
+
+
+def leave(port, phase, rng, held):
+    """Begin a request and reset it in this phase."""
+    if phase == "queued":
+        held.enter_context(Caller(port)).send(WAITING)
+    caller = Caller(port)
+    script = {"mid-stream": b"stream 0 100 0.01", "last-chunk": b"stream 1 100 0"}.get(phase, b"wait 5")
+    caller.send(request(chat(stream=phase in {"mid-stream", "last-chunk"}), b"X-Script: " + script))
+    if phase in {"mid-stream", "last-chunk"}:
+        wanted = b"data:" if phase == "mid-stream" else b"[DONE]"
+        while wanted not in caller.data and caller.more(2):
+            pass
+    elif phase == "before-headers":
+        time.sleep(0.02 + rng.random() * 0.03)
+    elif phase == "connecting":
+        time.sleep(rng.random() * 0.005)
+    caller.reset()
+
+
+@needs_gate
+def test_l09_full_queue_refuses_at_once_and_frees_places():
+    """Beyond the queue: 503 within 20 ms, with a time to come back; who leaves the queue is never sent on."""
+    with fronted(**setting(GATE, limit=1, queue_size=2, queue_timeout_secs=10.0)) as front, ExitStack() as held:
+        running, first, second = (held.enter_context(Caller(front.port)) for _ in range(3))
+        running.send(request(GOOD_BODY, b"X-Script: wait 1"))
+        front.worker.ledger.wait(lambda: len(front.worker.ledger.entries) == 1, 3)
+        first.send(request(GOOD_BODY, b"X-Request-Id: first"))
+        second.send(request(GOOD_BODY, b"X-Request-Id: second"))
+        time.sleep(0.1)
+        got = exchange(front.port, GOOD_REQUEST, 3, answers=1)
+        assert [answer.status for answer in got.answers] == [503]
+        assert got.answers[0].values("retry-after")
+        assert got.secs <= 0.02 + 0.03
+        first.reset()
+        time.sleep(0.1)
+        third = held.enter_context(Caller(front.port))
+        third.send(GOOD_REQUEST)
+        assert [answer.status for answer in third.read(5, answers=1).answers] == [200]
+        assert [answer.status for answer in second.read(5, answers=1).answers] == [200]
+        assert front.worker.ledger.of("first") == []

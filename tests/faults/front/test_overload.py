@@ -1,0 +1,195 @@
+"""O01-O07: more than there is room for, and the end of the process."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import threading
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from tests.faults.front.caller import Caller, exchange
+from tests.faults.front.conftest import CONTROL, fronted
+from tests.faults.front.crowd import Healthy
+from tests.faults.front.limits import GATE, NEEDS, missing, setting
+from tests.faults.front.refusals import check_shape
+from tests.faults.front.requests import GOOD_BODY, GOOD_REQUEST, chat, head, request
+from tests.faults.profile import SIZE, SLACK_SECS, count, secs
+from tests.faults.report import figure
+
+needs_gate = pytest.mark.xfail(missing(*GATE), strict=True, reason=NEEDS)
+CAPACITY = 8
+SERVICE = request(GOOD_BODY, b"X-Script: wait 0.04")
+PER_SEC = CAPACITY / 0.04
+READY = head(method="GET", path="/readiness")
+ERROR = b'data: {"error":'
+pytestmark = pytest.mark.skipif(CONTROL and SIZE == "short", reason="the control has no way to end well")
+
+
+class Load:
+    """Open-loop callers: each asks when it is due, whatever has become of the others."""
+
+    def __init__(self, port: int, per_sec: float, *, retries: int = 0) -> None:
+        self._port = port
+        self._gap = 1 / per_sec
+        self._retries = retries
+        self._lock = threading.Lock()
+        self.served: list[float] = []
+        self.refused: list[float] = []
+        self.lost = 0
+
+    def run(self, for_secs: float, threads: int = 64) -> None:
+        """Ask for so long."""
+        begun = time.monotonic()
+        due = iter(begun + turn * self._gap for turn in range(int(for_secs / self._gap)))
+        workers = [threading.Thread(target=self._lane, args=(due,)) for _ in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(for_secs + 30)
+
+    def _lane(self, due) -> None:
+        while True:
+            with self._lock:
+                turn = next(due, None)
+            if turn is None:
+                return
+            time.sleep(max(0, turn - time.monotonic()))
+            self._ask()
+
+    def _ask(self) -> None:
+        for _ in range(1 + self._retries):
+            got = exchange(self._port, SERVICE, 10, answers=1)
+            if not got.answers:
+                self.lost += 1
+                return
+            if got.answers[0].status == 200:
+                self.served.append(got.secs)
+                return
+            self.refused.append(got.secs)
+
+
+@pytest.mark.parametrize("retries", [pytest.param(0, id="O01-10x"), pytest.param(3, id="O02-10x-and-3-retries")])
+@needs_gate
+def test_ten_times_the_capacity(retries, record_property):
+    """Goodput stays, refusals are quick, and all is as before soon after."""
+    assert not missing(*GATE)
+    lasting = max(2.0, secs(60) if SIZE != "short" else 2.0)
+    with fronted(**setting(GATE, limit=CAPACITY, queue_size=CAPACITY, queue_timeout_secs=0.1)) as front:
+        usual = Load(front.port, PER_SEC * 0.5)
+        usual.run(1)
+        before = front.program.ask("rest")["rss_bytes"]
+        load = Load(front.port, PER_SEC * 10, retries=retries)
+        load.run(lasting)
+        after = front.program.ask("rest")["rss_bytes"]
+        time.sleep(secs(5))
+        calm = Load(front.port, PER_SEC * 0.5)
+        calm.run(1)
+
+    goodput = len(load.served) / lasting / PER_SEC
+    slowest_refusal = sorted(load.refused)[int(len(load.refused) * 0.99) - 1]
+    figure(record_property, "F19", "capacity lost at 10x, share", 1 - goodput, 0.1)
+    figure(record_property, "F19", "refusal p99 in secs", slowest_refusal, 0.05)
+    assert load.lost == 0
+    assert goodput >= 0.9
+    assert after <= 1.5 * before
+    assert calm.refused == []
+
+
+def streaming(front, number, script):
+    """Open so many streams and wait for the first event of each."""
+    callers = [Caller(front.port) for _ in range(number)]
+    for caller in callers:
+        caller.send(request(chat(stream=True), b"X-Script: " + script.encode()))
+    for caller in callers:
+        while b"data:" not in caller.data and caller.more(5):
+            pass
+    return callers
+
+
+def body_of(caller):
+    """Read a stream to its end and leave; return its body."""
+    with caller:
+        got = caller.read(secs(40) + 10, answers=1)
+    return got.answers[0].body if got.answers else b"not ended: " + got.rest[-200:]
+
+
+def test_o04_signal_lets_streams_finish_whole():
+    """Not ready at once, served on for a moment, every stream that ends within the grace whole, code 0."""
+    grace = max(6.0, secs(30))
+    number = count(500, 20)
+    with fronted(server={"shutdown_grace_period_secs": grace}) as front, Healthy(front.port, 100) as healthy:
+        callers = streaming(front, number, f"stream 30 100 {grace * 0.5 / 30}")
+        os.kill(front.program.process.pid, signal.SIGTERM)
+        time.sleep(0.1)
+        ready = exchange(front.port, READY, 2, answers=1)
+        served = [exchange(front.port, GOOD_REQUEST, 2, answers=1) for _ in range(20)]
+        bodies = [body_of(caller) for caller in callers]
+        code = front.program.process.wait(grace + 5)
+
+    assert [answer.status for answer in ready.answers] == [503]
+    assert [[answer.status for answer in got.answers] for got in served] == [[200]] * 20
+    assert [body.endswith(b"data: [DONE]\n\n") for body in bodies] == [True] * number
+    assert not any(ERROR in body for body in bodies)
+    assert code == 0
+    assert healthy.took
+
+
+def test_o05_stream_beyond_the_grace_is_told():
+    """One error event and a proper end at the grace, the process gone within 2 s of it."""
+    grace = max(2.0, secs(30))
+    with fronted(server={"shutdown_grace_period_secs": grace}) as front:
+        callers = streaming(front, 5, "stream 0 100 0.05")
+        os.kill(front.program.process.pid, signal.SIGTERM)
+        begun = time.monotonic()
+        bodies = [body_of(caller) for caller in callers]
+        code = front.program.process.wait(grace + 5)
+        took = time.monotonic() - begun
+
+    assert [body.count(ERROR) for body in bodies] == [1] * 5
+    assert [b"[DONE]" in body for body in bodies] == [False] * 5
+    assert code == 0
+    assert grace * 0.9 <= took <= grace + 2 + SLACK_SECS
+
+
+def test_o05_second_signal_ends_at_once():
+    """Who insists is obeyed within a second."""
+    with fronted(server={"shutdown_grace_period_secs": 30.0}) as front:
+        callers = streaming(front, 5, "stream 0 100 0.05")
+        os.kill(front.program.process.pid, signal.SIGTERM)
+        time.sleep(0.3)
+        os.kill(front.program.process.pid, signal.SIGTERM)
+        begun = time.monotonic()
+        front.program.process.wait(10)
+        took = time.monotonic() - begun
+        for caller in callers:
+            caller.socket.close()
+
+    assert took <= 1 + SLACK_SECS
+
+
+def test_o07_without_descriptors_running_streams_go_on():
+    """At the limit of descriptors nobody is cut, and room made is room used, without a restart."""
+    with fronted() as front, ExitStack() as held:
+        callers = streaming(front, 5, "stream 40 100 0.05")
+        used = front.program.ask()["descriptors"]
+        resource.prlimit(front.program.process.pid, resource.RLIMIT_NOFILE, (used + 10, used + 10_000))
+        crowd = [held.enter_context(Caller(front.port)) for _ in range(20)]
+        for caller in crowd:
+            caller.send(GOOD_REQUEST)
+        got = [caller.read(0.1, answers=1).answers for caller in crowd]
+        bodies = [body_of(caller) for caller in callers]
+        held.close()
+        time.sleep(0.5)
+        again = exchange(front.port, GOOD_REQUEST, 5, answers=1)
+
+    answered = [answers[0] for answers in got if answers]
+    assert [body.endswith(b"data: [DONE]\n\n") for body in bodies] == [True] * 5
+    assert {answer.status for answer in answered} <= {200, 502, 503}
+    for answer in answered:
+        if answer.status != 200:
+            check_shape(answer)
+    assert [answer.status for answer in again.answers] == [200]
