@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 from smg.core.errors import BadFramingError
 
 ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+PLAIN = re.compile(r"(?:/[A-Za-z0-9_-]+)+")
 BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 AMBIGUOUS = re.compile(r"%2f|%5c|%00|[\\#\x00-\x20\x7f]", re.IGNORECASE)
 ENCODED_SLASH = re.compile(r"%2f", re.IGNORECASE)
@@ -22,6 +23,8 @@ def split_target(target: str) -> tuple[str, str]:
         BadFramingError: Two servers could read the path differently: dot segments, encoded slashes outside of a
             model's name, control characters, broken escapes, bytes that are not UTF-8.
     """
+    if PLAIN.fullmatch(target):
+        return target, ""
     if absolute := ABSOLUTE.match(target):
         target = target[absolute.end() :] or "/"
     raw, _, query = target.partition("?")

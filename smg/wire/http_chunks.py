@@ -40,7 +40,7 @@ class ChunkedBody:
         self._kept = b""
         self._left = 0
         self._step: Callable[[bytes, int], int] = self._size
-        self.content = bytearray()
+        self.content: bytes | bytearray = bytearray()
         self.done = False
 
     def feed(self, data: bytes) -> bytes:

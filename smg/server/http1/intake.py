@@ -32,15 +32,19 @@ class SizedBody:
 
     def __init__(self, length: int) -> None:
         self._left = length
-        self.content = bytearray()
+        self.content: bytes | bytearray = b""
         self.done = not length
 
     def feed(self, data: bytes) -> bytes:
         """Take ``data`` and return what of it belongs to the next message."""
         taken, rest = data[: self._left], data[self._left :]
-        self.content += taken
         self._left -= len(taken)
         self.done = not self._left
+        if self.done and not self.content:
+            self.content = taken  # came in one piece: the one that most bodies are
+        else:
+            self.content = self.content or bytearray()
+            self.content += taken
         return rest
 
 
@@ -90,7 +94,7 @@ class Intake:
     def fail(self, error: GatewayError) -> None:
         """Give the body up: who asks for it gets ``error``."""
         self._error = error
-        self._body.content.clear()
+        self._body.content = b""
         self._end()
 
     async def read(self) -> bytes:
@@ -109,9 +113,9 @@ class Intake:
         if self._error is not None:
             raise self._error
         self.taken = True
-        if not self._content:
+        if self._body.content:
             self._content = bytes(self._body.content)
-            self._body.content.clear()
+            self._body.content = b""
         return self._content
 
     def _end(self) -> None:
