@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 import msgspec
 
 from smg.config.flags import FLAGS
-from smg.server.schema import Settings
 from smg.config.shape import bare, default_at, dotted, element, fields, meanings, without_none
+from smg.server.schema import Settings
 from smg.workers.spec import OVERRIDES, ModelCard, WorkerSpec
 
 if TYPE_CHECKING:

@@ -41,7 +41,6 @@ TOGETHER = {
     "wire/openai/sampling_fields.py": "wire/openai/test_sampling.py",
     "wire/openai/stream_options.py": "wire/openai/test_chat_body.py",
     "wire/openai/tools.py": "wire/openai/test_chat_body.py",
-    "workers/breaker.py": "workers/test_worker.py",
     "workers/detection.py": "workers/test_registry.py",
     "workers/grpc_calls.py": "workers/test_grpc_worker.py",
     "workers/grpc_channel.py": "workers/test_grpc_worker.py",

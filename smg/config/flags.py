@@ -71,7 +71,8 @@ class Flag:
 
 
 SERVER, METRICS, WORKERS = "listening", "metrics and logs", "workers"
-HEALTH, RETRIES, UPSTREAM, MODEL = "health of workers", "retries", "connections to workers", "model"
+HEALTH, RETRIES, BREAKER = "health of workers", "retries", "circuit breaker"
+UPSTREAM, MODEL = "connections to workers", "model"
 
 FLAGS = (
     Flag(
@@ -156,6 +157,42 @@ FLAGS = (
         "--retry-backoff-multiplier", "worker_defaults.retry.backoff_multiplier", RETRIES, "growth of the wait", "TIMES"
     ),
     Flag("--disable-retries", "worker_defaults.retry.disable_retry", RETRIES, "one attempt only"),
+    Flag(
+        "--cb-failure-threshold",
+        "worker_defaults.breaker.failure_threshold",
+        BREAKER,
+        "failures in a row after which a worker is no longer trusted",
+        "N",
+    ),
+    Flag(
+        "--cb-success-threshold",
+        "worker_defaults.breaker.success_threshold",
+        BREAKER,
+        "good probes in a row after which it is trusted again",
+        "N",
+    ),
+    Flag(
+        "--cb-timeout-duration-secs",
+        "worker_defaults.breaker.open_secs",
+        BREAKER,
+        "before it is tried again; doubles with each failure",
+        "SECS",
+    ),
+    Flag(
+        "--cb-max-timeout-duration-secs",
+        "worker_defaults.breaker.max_open_secs",
+        BREAKER,
+        "where the doubling ends",
+        "SECS",
+    ),
+    Flag(
+        "--cb-window-duration-secs",
+        "worker_defaults.breaker.window_secs",
+        BREAKER,
+        "how far back the share of failures looks",
+        "SECS",
+    ),
+    Flag("--disable-circuit-breaker", "worker_defaults.breaker.disabled", BREAKER, "trust every worker always"),
     Flag(
         "--health-check-interval-secs",
         "worker_defaults.health.check_interval_secs",

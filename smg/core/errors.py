@@ -163,6 +163,10 @@ class NoWorkerError(RoutingError):
     """The model is known, but no worker that serves it is available now."""
 
 
+class LeaseRefusedError(RoutingError):
+    """The worker picked takes no request after all; the attempt loop picks again, and no caller sees this."""
+
+
 class UnsupportedEndpointError(RoutingError):
     """No registered worker of this model can serve this endpoint."""
 
@@ -206,6 +210,10 @@ class UpstreamConnectError(UpstreamError):
     """No connection to the worker could be made."""
 
     code = "upstream_connect_failed"
+
+
+class StaleConnectionError(UpstreamError):
+    """A kept connection turned out closed before a byte of the answer came; the worker is not to blame."""
 
 
 class UpstreamTlsError(UpstreamError):
@@ -276,9 +284,17 @@ class UpstreamRejectedError(UpstreamError):
     code = "upstream_rejected"
 
     def __init__(
-        self, worker_id: WorkerId, *, upstream_status: int, headers: RawHeaders, body: bytes, retry: Retry
+        self,
+        worker_id: WorkerId,
+        *,
+        upstream_status: int,
+        headers: RawHeaders,
+        body: bytes,
+        retry: Retry,
+        retry_after_secs: float | None = None,
     ) -> None:
-        super().__init__(worker_id, f"worker answered {upstream_status}", retry=retry)
+        message = f"worker answered {upstream_status}"
+        super().__init__(worker_id, message, retry=retry, retry_after_secs=retry_after_secs)
         self.upstream_status = upstream_status
         self.headers = headers
         self.body = body

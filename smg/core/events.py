@@ -78,6 +78,16 @@ class WorkerLifeChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakerMoved:
+    """A worker's circuit breaker changed its state: ``closed``, ``open`` or ``half_open``."""
+
+    worker_id: WorkerId
+    url: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeEnded:
     """One health probe came back; counted, never logged."""
 
@@ -95,7 +105,14 @@ class TaskFailed:
 
 
 Event: TypeAlias = (
-    RequestFinished | AttemptEnded | WorkerAdded | WorkerRemoved | WorkerLifeChanged | ProbeEnded | TaskFailed
+    RequestFinished
+    | AttemptEnded
+    | WorkerAdded
+    | WorkerRemoved
+    | WorkerLifeChanged
+    | BreakerMoved
+    | ProbeEnded
+    | TaskFailed
 )
 
 

@@ -32,7 +32,8 @@ class BreakerSettings(Slice, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """When to stop trusting a worker, and when to try it again.
 
     Attributes:
-        failure_threshold: Failures in a row that trip the breaker.
+        failure_threshold: Failures in a row that trip the breaker. Three, as many as the floor of the retry budget:
+            so a worker that breaks in a quiet fleet is out before the budget is, and costs no caller an error.
         failure_rate: Share of failures in the window that trips it; above 0.
         min_requests: Outcomes in the window below which the share says nothing.
         window_secs: How far back the share looks.
@@ -45,7 +46,7 @@ class BreakerSettings(Slice, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         disabled: Trust always.
     """
 
-    failure_threshold: Count = 5
+    failure_threshold: Count = 3
     failure_rate: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
     min_requests: Count = 20
     window_secs: Positive = 10.0

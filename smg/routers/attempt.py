@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from smg.core.errors import DownstreamError, Retry, RoutingError, StreamBrokenError, UpstreamError
+from smg.core.errors import (
+    DownstreamError,
+    Retry,
+    RoutingError,
+    StaleConnectionError,
+    StreamBrokenError,
+    UpstreamError,
+    UpstreamRejectedError,
+    UpstreamTimeoutError,
+    UpstreamUnavailableError,
+)
 from smg.core.events import AttemptEnded
 from smg.core.words import Outcome
 
@@ -19,6 +29,9 @@ if TYPE_CHECKING:
     from smg.routers.router import Router
     from smg.workers.lease import Lease
     from smg.workers.worker import Worker
+
+
+TOO_MANY_REQUESTS = 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +61,18 @@ class Attempt:
         """Have the worker answer; whatever happens, its slot is given back and one outcome is told.
 
         Raises:
+            LeaseRefusedError: The worker takes no request after all; nothing was tried.
             DownstreamError: The engine refused the request as the caller's fault.
             UpstreamError: The worker failed; a ``StreamBrokenError`` once the caller has seen output.
         """
-        request.trail.attempts += 1
-        request.trail.worker_id = self._worker.id
         started = self._around.clock.now()
-        lease = self._worker.lease(request.tokens)
-        try:
-            with lease:
+        with self._worker.lease(request.tokens) as lease:
+            request.trail.attempts += 1
+            request.trail.worker_id = self._worker.id
+            try:
                 await self._dispatch(request, sink, lease)
-        finally:
-            self._tell(request, lease, started)
+            finally:
+                self._tell(request, lease, started)
 
     async def _dispatch(self, request: InferenceRequest, sink: Sink, lease: Lease) -> None:
         try:
@@ -73,7 +86,8 @@ class Attempt:
             raise
         except UpstreamError as error:
             self._code = error.code
-            if not sink.started or isinstance(error, StreamBrokenError):
+            lease.settle(_verdict(error))
+            if not sink.started or isinstance(error, StreamBrokenError | UpstreamTimeoutError):
                 raise
             self._code = StreamBrokenError.code
             broken = StreamBrokenError(self._worker.id, "the worker broke off the answer", retry=Retry.NEVER)
@@ -91,3 +105,10 @@ class Attempt:
                 elapsed_secs=self._around.clock.now() - started,
             )
         )
+
+
+def _verdict(error: UpstreamError) -> Outcome:
+    """Return what a failure says of the worker: nothing, where only the connection was stale or it was too busy."""
+    busy = isinstance(error, UpstreamRejectedError) and error.upstream_status == TOO_MANY_REQUESTS
+    nothing = busy or isinstance(error, StaleConnectionError | UpstreamUnavailableError)
+    return Outcome.ABANDONED if nothing else Outcome.FAILED

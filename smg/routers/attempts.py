@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smg.core.errors import NoWorkerError, Retry, UnknownModelError, UpstreamError
+from smg.core.errors import LeaseRefusedError, NoWorkerError, UnknownModelError, UpstreamError
 from smg.policies.policy import Hint
 from smg.routers.attempt import Attempt
+from smg.routers.tries import Tries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from smg.core.request import InferenceRequest, Sink
     from smg.core.words import WorkerId
     from smg.policies.table import PolicyTable
+    from smg.resilience.budget import RetryBudget
     from smg.routers.attempt import Surroundings
     from smg.routers.router import Router
-    from smg.workers.settings import RetrySettings
     from smg.workers.worker import Worker
 
 RETRY_AFTER_SECS = 1.0
@@ -30,9 +31,12 @@ RETRY_AFTER_SECS = 1.0
 class Attempts:
     """Takes an inference request to an answer."""
 
-    def __init__(self, routers: Sequence[Router], policies: PolicyTable, surroundings: Surroundings) -> None:
+    def __init__(
+        self, routers: Sequence[Router], policies: PolicyTable, budget: RetryBudget, surroundings: Surroundings
+    ) -> None:
         self._routers = tuple(routers)
         self._policies = policies
+        self._budget = budget
         self._around = surroundings
 
     async def route(self, request: InferenceRequest, sink: Sink) -> None:
@@ -44,15 +48,25 @@ class Attempts:
             UpstreamError: The last worker tried failed, or the answer broke off.
         """
         routers = self._checked(request)
-        failed: dict[WorkerId, UpstreamError] = {}
+        self._budget.request()
+        tries = Tries(self._budget, self._around.rng)
         while True:
-            router, worker = self._pick(routers, request, failed)
+            router, worker = self._pick(routers, request, tries)
             try:
                 return await Attempt(router, worker, self._around).run(request, sink)
+            except LeaseRefusedError:
+                tries.out.add(worker.id)
             except UpstreamError as error:
-                failed[worker.id] = error
-                _judge(error, worker.settings.retry, request, sink)
-            await self._around.sleep(self._back_off_secs(worker.settings.retry, len(failed)))
+                if not tries.forgives(error):
+                    tries.note(error, worker, request, sink)
+                    await self._wait(routers, request, tries, worker)
+
+    async def _wait(self, routers: tuple[Router, ...], request: InferenceRequest, tries: Tries, worker: Worker) -> None:
+        """Wait before the next try; raise the failure at once where nobody is left to try."""
+        assert tries.failure is not None  # noqa: S101  (noted just now)
+        if not _left(_offers(routers, request), tries.out):
+            raise tries.failure
+        await self._around.sleep(tries.pause_secs(tries.failure, worker.settings.retry))
 
     def _checked(self, request: InferenceRequest) -> tuple[Router, ...]:
         routers = tuple(router for router in self._routers if router.registered(request))
@@ -62,23 +76,18 @@ class Attempts:
             router.check(request)
         return routers
 
-    def _pick(
-        self, routers: tuple[Router, ...], request: InferenceRequest, failed: dict[WorkerId, UpstreamError]
-    ) -> tuple[Router, Worker]:
-        offers = [(router, worker) for router in routers for worker in router.candidates(request)]
-        left = [offer for offer in offers if offer[1].id not in failed] if failed else offers
-        if not left:
-            raise self._nobody(routers, request, failed)
-        workers = [worker for _, worker in left]
+    def _pick(self, routers: tuple[Router, ...], request: InferenceRequest, tries: Tries) -> tuple[Router, Worker]:
+        offers = _offers(routers, request)
+        workers = offers[0][1] if len(offers) == 1 and not tries.out else _left(offers, tries.out)
+        if not workers:
+            raise self._nobody(routers, request, tries)
         policy = self._policies.policy(request.model, workers[0].spec.labels.get("policy"))
         chosen = policy.pick(workers, Hint(request.model, request.tokens))
-        return left[workers.index(chosen)]
+        return next(router for router, offered in offers if chosen in offered), chosen
 
-    def _nobody(
-        self, routers: tuple[Router, ...], request: InferenceRequest, failed: dict[WorkerId, UpstreamError]
-    ) -> Exception:
-        if failed:
-            return next(reversed(failed.values()))
+    def _nobody(self, routers: tuple[Router, ...], request: InferenceRequest, tries: Tries) -> Exception:
+        if tries.failure is not None:
+            return tries.failure
         refusals = [router.refusal(request) for router in routers]
         if all(refusals) and refusals[0] is not None:
             return refusals[0]
@@ -86,14 +95,13 @@ class Attempts:
             f"no worker that serves {request.model!r} is available now", retry_after_secs=RETRY_AFTER_SECS
         )
 
-    def _back_off_secs(self, retry: RetrySettings, failures: int) -> float:
-        """Return a wait with full jitter: anything up to the exponential bound."""
-        bound = retry.initial_backoff_ms * retry.backoff_multiplier ** (failures - 1)
-        return self._around.rng.uniform(0, min(bound, retry.max_backoff_ms)) / 1000
+
+def _offers(routers: tuple[Router, ...], request: InferenceRequest) -> list[tuple[Router, Sequence[Worker]]]:
+    """Return the routers that have candidates now, each with its own."""
+    offers = [(router, router.candidates(request)) for router in routers]
+    return [offer for offer in offers if offer[1]]
 
 
-def _judge(error: UpstreamError, retry: RetrySettings, request: InferenceRequest, sink: Sink) -> None:
-    """Raise ``error`` if it is the final word; return if another attempt may be made."""
-    spent = retry.disable_retry or request.trail.attempts >= retry.max_retries
-    if spent or sink.started or error.retry is Retry.NEVER:
-        raise error
+def _left(offers: Sequence[tuple[Router, Sequence[Worker]]], out: set[WorkerId]) -> list[Worker]:
+    """Return the union of the candidates but those that are out."""
+    return [worker for _, offered in offers for worker in offered if worker.id not in out]

@@ -11,6 +11,7 @@ from typing_extensions import override
 from smg.core.errors import Retry, UnsupportedEndpointError, UpstreamRejectedError
 from smg.core.request import ReplyHead
 from smg.core.words import Endpoint, Outcome, Runtime, WorkerType
+from smg.resilience.backoff import parse_retry_after
 from smg.resilience.clock_headers import with_overrides
 from smg.routers.event_stream import EventStream
 from smg.routers.router import Router
@@ -103,7 +104,14 @@ async def _rejection(worker: HttpWorker, answer: HttpAnswer, lease: Lease) -> Up
         headers=downstream_headers(answer.headers),
         body=await answer.read(WHOLE_BYTES),
         retry=Retry.IF_IDEMPOTENT if retryable else Retry.NEVER,
+        retry_after_secs=_retry_after_secs(answer),
     )
+
+
+def _retry_after_secs(answer: HttpAnswer) -> float | None:
+    """Return the seconds the worker asks to wait; a date is not followed, since clocks of machines differ."""
+    asked = next((value for name, value in answer.headers if name.lower() == b"retry-after"), b"")
+    return parse_retry_after(asked, 0.0) if asked.isdigit() else None
 
 
 def _is_event_stream(answer: HttpAnswer) -> bool:

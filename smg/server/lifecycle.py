@@ -15,6 +15,7 @@ from smg.core.events import Observers
 from smg.core.tasks import Tasks
 from smg.middleware.finishing import Running
 from smg.policies.table import PolicyTable
+from smg.resilience.budget import RetryBudget
 from smg.routers.attempt import Surroundings
 from smg.routers.attempts import Attempts
 from smg.routers.grpc.job import Kit
@@ -146,7 +147,7 @@ class Gateway:
         observer = Observers(LogObserver(), metrics)
         encoder = Encoder()
         stack.push_async_callback(encoder.aclose)
-        factory = WorkerFactory(self._settings.worker_defaults, self._clock, observer)
+        factory = WorkerFactory(self._settings.worker_defaults, self._clock, observer, self._rng)
         self.registry = Registry(factory, tokenizers=CatalogSource(Catalog(), self._settings.model), random=self._rng)
         stack.push_async_callback(self.registry.aclose)
         await self._listen(stack, self._parts(self._attempts(encoder, observer), observer))
@@ -163,7 +164,8 @@ class Gateway:
         )
         policies = PolicyTable(self._settings.policy, self._rng)
         around = Surroundings(self._clock, observer, self._rng, asyncio.sleep)
-        return Attempts(routers, policies, around)
+        budget = RetryBudget(self._settings.retry_budget, self._clock)
+        return Attempts(routers, policies, budget, around)
 
     def _parts(self, attempts: Attempts, observer: Observer) -> Parts:
         return Parts(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from smg.policies.table import POLICY_NAMES
+from smg.resilience.settings import BudgetSettings
 from smg.routers.settings import StreamSettings
 from smg.server.settings import LogSettings, MetricsSettings, ModelSettings, ServerSettings
 from smg.wire.guard import JsonLimits
@@ -22,6 +23,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         model: Tokenizer and template for gRPC workers that do not name their own.
         json: How deep and how many-valued a request body may be.
         streams: What of a worker's streams is let through.
+        retry_budget: How many retries the whole gateway may make.
         policy: How a worker is chosen where a worker's label ``policy`` does not say otherwise.
         worker_defaults: What holds for a worker where its own entry is silent.
         workers: The engines to start with; more can be registered while running.
@@ -33,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     model: ModelSettings = ModelSettings()
     json: JsonLimits = JsonLimits()
     streams: StreamSettings = StreamSettings()
+    retry_budget: BudgetSettings = BudgetSettings()
     policy: str = "round_robin"
     worker_defaults: WorkerDefaults = WorkerDefaults()
     workers: tuple[WorkerSpec, ...] = ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from random import Random
 from typing import TYPE_CHECKING
 
 from smg.core.errors import InvalidRequestError
@@ -37,6 +38,7 @@ class WorkerFactory:
     defaults: WorkerDefaults
     clock: Clock
     observer: Observer
+    rng: Random = field(default_factory=Random)
 
     def build(self, spec: WorkerSpec, worker_id: WorkerId, source: str) -> Worker:
         """Return a worker that is not yet started.
@@ -54,6 +56,7 @@ class WorkerFactory:
                 source=source,
                 clock=self.clock,
                 observer=self.observer,
+                rng=self.rng,
             )
         )
 

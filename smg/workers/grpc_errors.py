@@ -45,6 +45,7 @@ class Verdict:
 _FAILED = Verdict(UpstreamError, "the worker failed", Retry.IF_IDEMPOTENT)
 _REFUSED = Verdict(UpstreamError, "the worker refused the request", Retry.NEVER)
 _UNABLE = Verdict(UnknownCallError, "the worker does not know this call", Retry.IF_IDEMPOTENT)
+_UNREACHED = Verdict(UpstreamConnectError, "the worker cannot be connected to", Retry.SAFE)
 
 VERDICTS: Mapping[grpc.StatusCode, Verdict] = {
     Code.OK: _FAILED,  # an ended call without the message it owed
@@ -61,11 +62,14 @@ VERDICTS: Mapping[grpc.StatusCode, Verdict] = {
     Code.OUT_OF_RANGE: _REFUSED,
     Code.UNIMPLEMENTED: _UNABLE,
     Code.INTERNAL: _FAILED,
-    # Not SAFE: the code does not prove that the worker never saw the request.
+    # Not SAFE: the code alone does not prove that the worker never saw the request.
     Code.UNAVAILABLE: Verdict(UpstreamConnectError, "the worker cannot be reached", Retry.IF_IDEMPOTENT),
     Code.DATA_LOSS: _FAILED,
     Code.UNAUTHENTICATED: _REFUSED,
 }
+
+UNREACHED = "failed to connect to all addresses"
+"""How grpc's own details begin where it had no connection to send the call over."""
 
 BLAME_CHARS = 1_000
 """Of an engine's words to a caller."""
@@ -92,5 +96,5 @@ def grpc_error(worker_id: WorkerId, error: grpc.aio.AioRpcError, dialect: Dialec
     blamed = None if dialect is None else dialect.error(error.code().name, error.details() or "")
     if blamed is not None:
         return blamed(BLAMED.get(blamed) or f"the engine refused the request: {error.details()}"[:BLAME_CHARS])
-    verdict = VERDICTS[error.code()]
+    verdict = _UNREACHED if (error.details() or "").startswith(UNREACHED) else VERDICTS[error.code()]
     return verdict.error(worker_id, verdict.message, retry=verdict.retry)

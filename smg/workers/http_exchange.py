@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from smg.core.errors import Retry, UpstreamError
+from smg.workers.http_connector import stale_errors
 from smg.workers.http_session import WholeBody
 from smg.workers.upstream_errors import closed_errors, http_errors
 
@@ -89,7 +90,7 @@ async def exchange(  # noqa: PLR0913, PLR0917 - one per part of a request
     closes the session can break it off.
     """
     async with watch:
-        with http_errors(worker_id), closed_errors(worker_id):
+        with http_errors(worker_id), closed_errors(worker_id), stale_errors(worker_id):
             response = await session.request(
                 method,
                 URL(url, encoded=True),

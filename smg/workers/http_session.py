@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 from aiohttp.payload import BytesPayload, Payload
 
+from smg.workers.http_connector import TellingConnector
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
@@ -64,8 +66,8 @@ def _session(settings: WorkerDefaults, context: ssl.SSLContext | None, connectio
     return session
 
 
-def _connector(settings: WorkerDefaults, context: ssl.SSLContext | None, connections: int) -> aiohttp.TCPConnector:
-    return aiohttp.TCPConnector(
+def _connector(settings: WorkerDefaults, context: ssl.SSLContext | None, connections: int) -> TellingConnector:
+    return TellingConnector(
         limit=connections,
         keepalive_timeout=settings.pool.idle_timeout_secs,
         ttl_dns_cache=max(1, round(settings.pool.dns_ttl_secs)),

@@ -9,16 +9,18 @@ from smg.core.words import Outcome
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from smg.resilience.breaker import Ticket
+
 
 class Leasable(Protocol):
     """What a lease takes from and gives back to."""
 
-    def occupy(self, tokens: int) -> None:
-        """Count one more request in flight."""
+    def occupy(self, tokens: int) -> Ticket:
+        """Count one more request in flight, or raise LeaseRefusedError and change nothing."""
         ...
 
-    def vacate(self, tokens: int, outcome: Outcome) -> None:
-        """Count it out again and learn how it went."""
+    def vacate(self, tokens: int) -> None:
+        """Count it out again."""
         ...
 
 
@@ -27,9 +29,12 @@ class Lease:
 
     Exactly one outcome is reported, whatever path leaves the block: the first one given to ``settle``,
     FAILED on an exception, else ABANDONED. Cancellation is the caller's doing and never counts as failed.
+
+    Raises:
+        LeaseRefusedError: On entering, when the worker's breaker or its limit lets nobody in.
     """
 
-    __slots__ = ("_holder", "_tokens", "outcome")
+    __slots__ = ("_holder", "_ticket", "_tokens", "outcome")
 
     def __init__(self, holder: Leasable, tokens: int) -> None:
         self._holder = holder
@@ -41,7 +46,7 @@ class Lease:
         self.outcome = self.outcome or outcome
 
     def __enter__(self) -> Self:
-        self._holder.occupy(self._tokens)
+        self._ticket = self._holder.occupy(self._tokens)
         return self
 
     def __exit__(
@@ -49,4 +54,5 @@ class Lease:
     ) -> None:
         self.settle(Outcome.FAILED if isinstance(exc, Exception) else Outcome.ABANDONED)
         assert self.outcome is not None  # noqa: S101
-        self._holder.vacate(self._tokens, self.outcome)
+        self._holder.vacate(self._tokens)
+        self._ticket.settle(self.outcome)

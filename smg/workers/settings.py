@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from smg.resilience.settings import ClockSettings
+from smg.resilience.settings import BreakerSettings, ClockSettings
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -20,11 +20,13 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         keepalive_secs: Silence after which a gRPC connection with running calls is pinged; an engine that does not
             answer within 4 seconds is taken for dead and its calls fail. 0 never pings.
         max_connections: Connections for requests at once; further requests wait, at most the connect timeout.
+        max_in_flight: Requests the worker is given at once; further ones go to others, or are refused.
         idle_timeout_secs: How long an unused connection is kept; must stay below the engine's own (often 5).
         dns_ttl_secs: How long a resolved address is believed.
     """
 
     max_connections: Count = 1024
+    max_in_flight: Count = 100_000
     idle_timeout_secs: NotNegative = 3.0
     dns_ttl_secs: NotNegative = 10.0
     keepalive_secs: NotNegative = 5.0
@@ -129,6 +131,7 @@ class WorkerDefaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     proxy: ProxySettings = ProxySettings()
     health: HealthSettings = HealthSettings()
     retry: RetrySettings = RetrySettings()
+    breaker: BreakerSettings = BreakerSettings()
     api_key: str | None = None
     expand_ranks: bool = False
     max_workers: Count = 4096

@@ -29,6 +29,7 @@ OVERRIDES: Mapping[str, str] = {  # a spec's block -> the setting it overrides
     "proxy": "proxy",
     "health": "health",
     "resilience": "retry",
+    "breaker": "breaker",
 }
 
 
@@ -75,7 +76,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         cost: Relative price of a request.
         api_key: Sent to the worker in place of the caller's; never shown again.
         bootstrap_host: Where a prefill worker hands over, if not the URL's host.
-        http_pool: Overrides of ``PoolSettings``; the five below likewise of their settings.
+        http_pool: Overrides of ``PoolSettings``; the six below likewise of their settings.
     """
 
     url: str
@@ -100,6 +101,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     proxy: Overrides = {}
     health: Overrides = {}
     resilience: Overrides = {}
+    breaker: Overrides = {}
 
 
 def read_spec(data: Mapping[str, Any]) -> WorkerSpec:

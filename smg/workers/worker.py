@@ -7,23 +7,24 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from smg.core.errors import UpstreamError
-from smg.core.events import WorkerLifeChanged
+from smg.core.errors import LeaseRefusedError, UpstreamError
+from smg.core.events import BreakerMoved, WorkerLifeChanged
 from smg.core.generation import EngineFacts
 from smg.core.words import ConnectionMode, LifeState, Runtime
-from smg.workers.breaker import AlwaysClosed
+from smg.resilience.breaker import CircuitBreaker
 from smg.workers.lease import Lease
 from smg.workers.life import Life
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from random import Random
 
     from smg.core.clock import Clock
     from smg.core.events import Observer
     from smg.core.generation import RankLoad
-    from smg.core.words import Outcome, WorkerId, WorkerType
+    from smg.core.words import WorkerId, WorkerType
+    from smg.resilience.breaker import BreakerState, Ticket
     from smg.workers.address import Address
-    from smg.workers.breaker import Breaker
     from smg.workers.settings import WorkerDefaults
     from smg.workers.spec import ModelCard, WorkerSpec
 
@@ -44,6 +45,7 @@ class Birth:
     source: str
     clock: Clock
     observer: Observer
+    rng: Random
 
 
 class Worker(ABC):
@@ -56,7 +58,7 @@ class Worker(ABC):
         epoch: Counts the engine's restarts the gateway has noticed.
         in_flight: Requests leased now; 0 at rest.
         tokens_in_flight: Their estimated prompt tokens.
-        breaker: Whether to trust it; the lease tells it each outcome.
+        breaker: Whether to trust it; each lease holds a ticket of it and tells how it ended.
         tokenizer: Of its model, set by the ``TokenizerSource``; None for workers that need none.
         probe_error: Why the last probe failed; empty after a good one.
     """
@@ -77,12 +79,13 @@ class Worker(ABC):
         self.epoch = 0
         self.in_flight = 0
         self.tokens_in_flight = 0
-        self.breaker: Breaker = AlwaysClosed()
+        self.breaker = CircuitBreaker(birth.settings.breaker, birth.clock, birth.rng, self._breaker_moved)
         self.tokenizer: Any = None
         self.probe_error = ""
         self.changed: Callable[[], None] = _nobody_listens
         self._clock = birth.clock
         self._observer = birth.observer
+        self._cooling: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self.life = Life(LifeState.PENDING, "not yet probed", birth.clock.now())
@@ -148,19 +151,24 @@ class Worker(ABC):
         """Return a claim on a slot for a request of about ``tokens`` prompt tokens; it counts inside ``with``."""
         return Lease(self, tokens)
 
-    def occupy(self, tokens: int) -> None:
-        """Count a request in; called by its lease."""
+    def occupy(self, tokens: int) -> Ticket:
+        """Count a request in; called by its lease. Raises LeaseRefusedError."""
+        if self.in_flight >= self.settings.pool.max_in_flight:
+            raise LeaseRefusedError("the worker has as many requests as it may")
+        ticket = self.breaker.admit()
+        if ticket is None:
+            raise LeaseRefusedError("the worker is not trusted now")
         self.in_flight += 1
         self.tokens_in_flight += tokens
         self._idle.clear()
+        return ticket
 
-    def vacate(self, tokens: int, outcome: Outcome) -> None:
+    def vacate(self, tokens: int) -> None:
         """Count a request out; called by its lease, once."""
         self.in_flight -= 1
         self.tokens_in_flight -= tokens
         if self.in_flight == 0:
             self._idle.set()
-        self.breaker.record(outcome)
 
     async def idle(self) -> None:
         """Wait until no request is in flight."""
@@ -174,6 +182,8 @@ class Worker(ABC):
         """
         old = self.life
         self.life = old.move(state, reason, self._clock.now())
+        if state is LifeState.READY:
+            self.breaker.half_open_now()  # it answers again: no need to wait for the cooldown
         if state is not old.state:
             self._observer.notify(WorkerLifeChanged(self.id, self.url, old.state, state, reason))
             self.changed()
@@ -182,6 +192,22 @@ class Worker(ABC):
         """Stop taking requests without telling: another worker has taken this one's place and id."""
         self.changed = _nobody_listens
         self.life = self.life.move(LifeState.DRAINING, "replaced", self._clock.now())
+
+    def _breaker_moved(self, old: BreakerState, new: BreakerState) -> None:
+        """Tell of the move, and have the fleet look again: now, and when time alone lets a request in."""
+        if new is not old:
+            self._observer.notify(BreakerMoved(self.id, self.url, old.value, new.value))
+        self.changed()
+        if self._cooling is not None:
+            self._cooling.cancel()
+        self._cooling = None
+        if (at := self.breaker.retry_at) is not None:
+            self._cooling = asyncio.get_running_loop().call_later(max(0.0, at - self._clock.now()), self._cooled)
+
+    def _cooled(self) -> None:
+        self._cooling = None
+        self.breaker.tick()
+        self.changed()
 
     def adopt(self, old: Worker) -> None:
         """Take over what is known of the engine from the worker this one replaces; not its load."""

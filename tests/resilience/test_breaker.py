@@ -23,7 +23,10 @@ class Guarded:
         self.clock = ManualClock()
         self.told: list[tuple[BreakerState, BreakerState]] = []
         self.breaker = CircuitBreaker(
-            BreakerSettings(**settings), self.clock, Random(7), lambda old, new: self.told.append((old, new))
+            BreakerSettings(**{"failure_threshold": 5, **settings}),
+            self.clock,
+            Random(7),
+            lambda old, new: self.told.append((old, new)),
         )
 
     @property

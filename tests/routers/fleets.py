@@ -15,6 +15,8 @@ from smg.core.clock import MonotonicClock
 from smg.core.request import InferenceRequest, Trail
 from smg.core.words import Endpoint, LifeState, WorkerId
 from smg.policies.table import PolicyTable
+from smg.resilience.budget import RetryBudget
+from smg.resilience.settings import BudgetSettings
 from smg.routers.attempt import Surroundings
 from smg.routers.attempts import Attempts
 from smg.routers.http_router import HttpRouter
@@ -42,7 +44,9 @@ class Fleetful:
         self.waits: list[float] = []
         around = Surroundings(MonotonicClock(), self.observer, Random(1), self._sleep)
         router = HttpRouter(self.fleet, StreamSettings(max_event_bytes=1 << 16), gateway_auth=False)
-        self.attempts = Attempts([router], PolicyTable("passthrough", Random(1)), around)
+        self.attempts = Attempts(
+            [router], PolicyTable("passthrough", Random(1)), RetryBudget(BudgetSettings(), MonotonicClock()), around
+        )
 
     def fleet(self):
         """Return the fleet as it is now."""

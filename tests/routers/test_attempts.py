@@ -107,7 +107,7 @@ async def test_back_off_stays_within_its_bounds():
         with pytest.raises(UpstreamError):
             await fleet.attempts.route(inference(), CollectingSink())
 
-        assert len(fleet.waits) == 4
+        assert len(fleet.waits) == 3
         assert fleet.waits[0] <= 0.1
         assert all(0 <= wait <= 0.15 for wait in fleet.waits)
 

@@ -6,10 +6,11 @@ import grpc
 import pytest
 from grpc.aio import AioRpcError, Metadata
 
-from smg.core.errors import ContextLengthError, InvalidRequestError, Retry, UpstreamError
+from smg.core.errors import ContextLengthError, InvalidRequestError, Retry, UpstreamConnectError, UpstreamError
 from smg.core.words import Runtime, WorkerId
 from smg.wire.engines.table import DIALECTS
 from smg.workers.grpc_errors import VERDICTS, grpc_error, grpc_errors
+from tests.workers.support import generation, grpc_worker
 
 STATUSES = {
     grpc.StatusCode.DEADLINE_EXCEEDED: (504, "upstream_timeout", Retry.IF_IDEMPOTENT),
@@ -51,3 +52,15 @@ def test_a_dialect_tells_the_callers_faults(code: grpc.StatusCode, details: str,
     """What the engine blames on the request is no failure of the worker."""
     with pytest.raises(expected), grpc_errors(WorkerId("w"), DIALECTS[Runtime.VLLM]):
         raise failure(code, details)
+
+
+async def test_a_call_without_a_connection_is_safe_to_repeat(unused_port: int) -> None:
+    """Where nobody listens grpc says so, and no byte of the request was sent."""
+    worker = grpc_worker(f"grpc://127.0.0.1:{unused_port}", runtime_type="vllm")
+    await worker.start()
+    with pytest.raises(UpstreamConnectError) as caught:
+        async with worker.generate(generation()):
+            pass
+    await worker.aclose()
+
+    assert caught.value.retry is Retry.SAFE

@@ -175,7 +175,7 @@ async def test_an_engine_that_is_not_there_fails_fast(unused_port: int) -> None:
                 pass
     await worker.aclose()
 
-    assert caught.value.retry is Retry.IF_IDEMPOTENT
+    assert caught.value.retry is Retry.SAFE
     assert "127.0.0.1" not in caught.value.message
 
 

@@ -25,6 +25,7 @@ def test_the_overrides_in_effect_are_shown_and_keys_never() -> None:
     assert b"pa55" not in text
     assert info["http_pool"] == {
         "max_connections": 5,
+        "max_in_flight": 100_000,
         "idle_timeout_secs": 3.0,
         "dns_ttl_secs": 10.0,
         "keepalive_secs": 5,

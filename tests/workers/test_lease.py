@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smg.core.words import Outcome
+from smg.resilience.breaker import Ticket
 from smg.workers.lease import Lease
 
 
@@ -21,15 +22,19 @@ class Holder:
         self.tokens = 0
         self.outcomes: list[Outcome] = []
 
-    def occupy(self, tokens: int) -> None:
+    def occupy(self, tokens: int) -> Ticket:
         """Count in."""
         self.in_flight += 1
         self.tokens += tokens
+        return Ticket(self, 0, probe=False)  # type: ignore[arg-type]  # all a ticket asks of a breaker
 
-    def vacate(self, tokens: int, outcome: Outcome) -> None:
+    def vacate(self, tokens: int) -> None:
         """Count out."""
         self.in_flight -= 1
         self.tokens -= tokens
+
+    def learn(self, _: Ticket, outcome: Outcome) -> None:
+        """Keep what the ticket tells."""
         self.outcomes.append(outcome)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing_extensions import override
 
 from smg.core.events import (
     AttemptEnded,
+    BreakerMoved,
     RequestFinished,
     TaskFailed,
     WorkerAdded,
@@ -46,6 +48,9 @@ class LogObserver:
                 LOG.info("worker.removed", extra=_fields(worker=worker_id, url=url))
             case WorkerLifeChanged():
                 self._moved(event)
+            case BreakerMoved(worker_id, url, old, new):
+                level = logging.WARNING if new == "open" else logging.INFO
+                LOG.log(level, "breaker.moved", extra=_fields(worker=worker_id, url=url, old=old, new=new))
             case TaskFailed(name, error):
                 LOG.error("bug", extra=_fields(task=name, **_described(error)))
             case _:
@@ -96,7 +101,12 @@ class TextFormatter(logging.Formatter):
 
 
 def set_up_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> None:
-    """Send all logs to ``stream``, as JSON lines unless it is a terminal or the settings say otherwise."""
+    """Send all logs to ``stream``, as JSON lines unless it is a terminal or the settings say otherwise.
+
+    The gRPC library writes past Python's logging, so it is silenced unless the environment says otherwise; to be
+    called before it is imported.
+    """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     as_json = not stream.isatty() if settings.json is None else settings.json
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())

@@ -13,8 +13,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from smg.core.events import AttemptEnded, ProbeEnded, RequestFinished, WorkerLifeChanged, WorkerRemoved
+from smg.core.events import AttemptEnded, BreakerMoved, ProbeEnded, RequestFinished, WorkerLifeChanged, WorkerRemoved
 from smg.core.words import LifeState, Outcome
+from smg.resilience.breaker import BreakerState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
 UNKNOWN = "unknown"
+BREAKER_VALUES = {BreakerState.CLOSED: 0, BreakerState.OPEN: 1, BreakerState.HALF_OPEN: 2}
 
 
 class MetricsObserver:
@@ -81,6 +83,12 @@ class MetricsObserver:
         self._moves = Counter(
             "smg_worker_state_changes_total", "Changes of a worker's state.", ("from", "to"), registry=registry
         )
+        self._breaker_moves = Counter(
+            "smg_worker_cb_transitions_total",
+            "Changes of a worker's circuit breaker.",
+            ("worker", "from", "to"),
+            registry=registry,
+        )
         open_now = Gauge("smg_http_connections_active", "Open connections of callers.", registry=registry)
         open_now.set_function(connections)
         registry.register(FleetCollector(fleet))
@@ -96,7 +104,10 @@ class MetricsObserver:
                 self._probe_results[healthy].inc()
             case WorkerLifeChanged(_, _, old, new, _):
                 self._moves.labels(old.value, new.value).inc()
+            case BreakerMoved(_, url, old, new):
+                self._breaker_moves.labels(url, old, new).inc()
             case WorkerRemoved(_, url):
+                self._breaker_moves.remove_by_labels({"worker": url})
                 self._selected.remove_by_labels({"worker": url})
             case _:
                 pass
@@ -156,12 +167,13 @@ class FleetCollector(Collector):
 
     @override
     def collect(self) -> Iterable[Metric]:
-        families = health, active, tokens, pool = self._families()
+        families = health, active, tokens, breaker, pool = self._families()
         sizes: dict[tuple[str, str], int] = {}
         for worker in self._fleet().workers.values():
             health.add_metric([worker.url], worker.life.state is LifeState.READY)
             active.add_metric([worker.url], worker.in_flight)
             tokens.add_metric([worker.url], worker.tokens_in_flight)
+            breaker.add_metric([worker.url], BREAKER_VALUES[worker.breaker.state])
             mode = worker.connection_mode
             kind = (worker.worker_type.value, mode.value if mode else UNKNOWN)
             sizes[kind] = sizes.get(kind, 0) + 1
@@ -174,6 +186,9 @@ class FleetCollector(Collector):
             GaugeMetricFamily("smg_worker_health", "1 while the worker takes requests.", labels=["worker"]),
             GaugeMetricFamily("smg_worker_requests_active", "Requests in flight.", labels=["worker"]),
             GaugeMetricFamily("smg_worker_tokens_active", "Their estimated prompt tokens.", labels=["worker"]),
+            GaugeMetricFamily(
+                "smg_worker_cb_state", "Circuit breaker: 0 closed, 1 open, 2 half-open.", labels=["worker"]
+            ),
             GaugeMetricFamily("smg_worker_pool_size", "Registered workers.", labels=["worker_type", "connection_mode"]),
         )
 

@@ -1,0 +1,60 @@
+"""Tests of smg.workers.http_connector."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from smg.core.errors import StaleConnectionError, UpstreamConnectError, UpstreamError
+from tests.workers.support import http_worker
+
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+class Fickle:
+    """A server that answers so many requests on a connection and closes it when the next one comes."""
+
+    def __init__(self, answers: int) -> None:
+        self.answers = answers
+        self.requests = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        for _ in range(self.answers):
+            await reader.readuntil(b"{}")
+            self.requests += 1
+            writer.write(ANSWER)
+        await reader.readuntil(b"{}")
+        self.requests += 1
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize("answers", [0, 1])
+async def test_only_a_kept_connection_can_be_stale(answers: int) -> None:
+    """A break on a fresh connection is the worker's failure, one on a kept connection is not; neither is sent twice."""
+    fickle = Fickle(answers)
+    server = await asyncio.start_server(fickle.serve, "127.0.0.1", 0)
+    worker = http_worker(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    await worker.start()
+    for _ in range(answers):
+        async with worker.exchange("POST", "/", [], b"{}") as answer:
+            assert await answer.read(10) == b"ok"
+    with pytest.raises(UpstreamError) as caught:
+        async with worker.exchange("POST", "/", [], b"{}"):
+            pass
+    await worker.aclose()
+    server.close()
+
+    assert isinstance(caught.value, StaleConnectionError) is (answers == 1)
+    assert fickle.requests == answers + 1
+
+
+async def test_a_refused_connection_is_not_stale(unused_port: int) -> None:
+    """Nobody listens: that is told as it is."""
+    worker = http_worker(f"http://127.0.0.1:{unused_port}")
+    await worker.start()
+    with pytest.raises(UpstreamConnectError):
+        async with worker.exchange("POST", "/", [], b"{}"):
+            pass
+    await worker.aclose()
