@@ -68,8 +68,12 @@ class ChunkedBody:
         if len(self.content) + self._left > self._max_bytes:
             raise PayloadTooLargeError(f"the request's body is larger than {self._max_bytes} bytes")
         self._spend(len(line[2]))
+        begin, end = line.end(), line.end() + self._left
+        if self._left and data.startswith(BREAK, end):  # whole: many tiny chunks must not hold up the loop
+            self.content += data[begin:end]
+            return end + 2
         self._step = self._data if self._left else self._trailer
-        return line.end()
+        return begin
 
     def _data(self, data: bytes, at: int) -> int:
         end = min(at + self._left, len(data))
