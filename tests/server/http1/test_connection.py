@@ -14,6 +14,7 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smg.core.clock import MonotonicClock
 from smg.core.request import ReplyHead, reply
 from smg.server.http1.connection import READ_AHEAD_BYTES
 from smg.server.http1.listener import Bind, Listener
@@ -187,12 +188,52 @@ async def test_refusal_is_not_lost_to_a_reset() -> None:
 
 
 async def test_refusal_reaches_a_caller_who_has_said_all() -> None:
-    """A half-closed connection still gets its 400."""
-    async with front(_tell) as served, asyncio.timeout(5):
-        reader, writer = await served.connect()
+    """A half-closed connection still gets its 400, though that takes a while."""
+    ended = asyncio.Event()
+
+    def fault(_error: Any) -> Any:
+        async def refuse(_request: Any, sink: Any) -> Any:
+            await ended.wait()
+            reply(sink, 400, b"no")
+
+        return refuse
+
+    async with _bare(_tell, fault) as listener, asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         writer.write(b"nonsense\r\n\r\n")
         writer.write_eof()
+        await asyncio.sleep(0.05)
+        ended.set()
         assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def _bare(handler: Any, fault: Any) -> Any:
+    listener = Listener(handler, fault, replace(LIMITS, stall_secs=10), MonotonicClock())
+    await listener.start(Bind(host="127.0.0.1", port=0))
+    try:
+        yield listener
+    finally:
+        await listener.aclose()
+
+
+async def test_answers_wait_for_their_reader_whatever_the_handler_does() -> None:
+    """A handler that never drains does not make the connection take on more than its buffer."""
+    begun = 0
+
+    async def handler(_request: Any, sink: Any) -> Any:
+        nonlocal begun
+        begun += 1
+        reply(sink, 200, b"x" * 50_000)
+
+    async with _bare(handler, None) as listener, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(b"".join(GET % number for number in range(500)) + LAST)
+        await _until(lambda: any(member.full for member in [*listener._crowd._all]))
+        await asyncio.sleep(0.05)
+        assert begun < 400
+        assert len(_bodies(await reader.read())) == 501
         writer.close()
 
 

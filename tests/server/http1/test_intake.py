@@ -95,3 +95,13 @@ async def test_oversize_body_is_not_invited() -> None:
         answer = await served.talk(POST + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n")
 
     assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_body_that_comes_uninvited_is_not_invited() -> None:
+    """Who does not wait for 100 Continue gets the answer alone."""
+    async with front(_take) as served:
+        answer = await served.talk(
+            POST + b"Expect: 100-continue\r\nContent-Length: 8\r\nConnection: close\r\n\r\n12345678"
+        )
+
+    assert answer.startswith(b"HTTP/1.1 200 ")

@@ -3,8 +3,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from typing_extensions import override
+
 from smg.core.request import ReplyHead
-from tests.server.http1.timed import GET, timed
+from smg.middleware.failures import refusing
+from smg.server.http1.crowd import Crowd
+from smg.server.http1.outlet import Outlet
+from smg.server.http1.service import Service
+from tests.resilience.support import ManualClock
+from tests.server.http1.timed import GET, SLOW, timed
 
 
 async def test_slow_reader_is_kept_while_it_reads_and_cut_when_it_stops() -> None:
@@ -38,3 +45,47 @@ async def test_slow_reader_is_kept_while_it_reads_and_cut_when_it_stops() -> Non
             await served.pass_secs(6)
         await told.wait()
         writer.transport.abort()
+
+
+class _Pipe(asyncio.Transport):
+    """A network that takes as much as the test says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unsent = 0
+        self.aborted = False
+
+    @override
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+    @override
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    @override
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    @override
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_each_byte_taken_gives_more_time() -> None:
+    """A buffer that shrinks, however slowly, is waited for; one that does not is cut at the stall limit."""
+    clock, pipe = ManualClock(), _Pipe()
+    outlet = Outlet(Service(handler=refusing, fault=refusing, limits=SLOW, clock=clock, crowd=Crowd(1)))  # type: ignore[arg-type]
+    outlet.connection_made(pipe)
+    pipe.unsent = 1000
+    outlet.pause_writing()
+    for _ in range(20):
+        clock.time += 9
+        pipe.unsent -= 1
+        outlet.check_progress(clock.now())
+    clock.time += 9
+    outlet.check_progress(clock.now())
+    assert not pipe.aborted
+
+    clock.time += 1
+    outlet.check_progress(clock.now())
+    assert pipe.aborted
