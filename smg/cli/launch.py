@@ -78,10 +78,11 @@ def run(args: argparse.Namespace) -> int:
 
 async def serve(settings: Settings) -> None:
     """Run one gateway until a signal has ended it."""
-    from smg.server.lifecycle import Gateway  # noqa: PLC0415
     from smg.server.observers.logs import set_up_logging  # noqa: PLC0415
 
-    set_up_logging(settings.log)
+    set_up_logging(settings.log)  # before grpc is imported, which reads then how much to write
+    from smg.server.lifecycle import Gateway  # noqa: PLC0415
+
     async with Gateway(settings) as gateway:
         print("\n".join(summary(gateway, settings)), flush=True)
         await gateway.run_until_signal()
