@@ -1,15 +1,18 @@
 """The control: 25 lines of plain aiohttp, no defences. What it passes, proves nothing.
 
-usage: python -m tests.faults.control WORKER_URL   (prints its port, serves until standard input ends)
+usage: python -m tests.faults.control WORKER_URL   (tells of itself, a line per line, until standard input ends)
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 
 import aiohttp
 from aiohttp import web
+
+from tests.faults.vitals import Lag, vitals
 
 
 async def main(worker: str) -> None:
@@ -30,9 +33,16 @@ async def main(worker: str) -> None:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        print(f'{{"port": {site.port}}}', flush=True)  # noqa: T201
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+        await told(site.port)
         await runner.cleanup()
+
+
+async def told(port: int) -> None:
+    """Tell of this process, a line per line, until standard input ends; no part of the proxy."""
+    lag = Lag()
+    while line := await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline):
+        state = {"port": port, "in_flight": 0, **vitals(lag, collect=line.startswith("rest"))}
+        print(json.dumps(state), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

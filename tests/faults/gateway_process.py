@@ -9,17 +9,13 @@ It serves until standard input ends or a signal has ended it, like ``smg launch`
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
-import os
 import sys
 import time
-from contextlib import suppress
-from pathlib import Path
 
 import uvloop
 
-TICK_SECS = 0.005
+from tests.faults.vitals import Lag, vitals
 
 
 class Wall:
@@ -34,54 +30,15 @@ class Wall:
         return self._true() + self.ahead_secs
 
 
-class Lag:
-    """How late a short timer of the event loop comes."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._samples: list[float] = []
-        self._arm()
-
-    def _arm(self) -> None:
-        self._due = self._loop.time() + TICK_SECS
-        self._loop.call_at(self._due, self._tick)
-
-    def _tick(self) -> None:
-        self._samples.append(self._loop.time() - self._due)
-        self._arm()
-
-    def taken(self) -> dict[str, float]:
-        """Return the longest and the 99.9th percentile since the last call."""
-        samples, self._samples = sorted(self._samples) or [0.0], []
-        return {"max": samples[-1], "p999": samples[int(len(samples) * 0.999) - 1]}
-
-
-def tell(gateway, lag, *, collect) -> dict[str, object]:
-    """Return what must be 0, unchanged or bounded."""
-    if collect:
-        gc.collect()
-    status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    kib = {line.split(":")[0]: int(line.split()[1]) for line in status if line.startswith("Vm")}
+def tell(gateway) -> dict[str, object]:
+    """Return what only a gateway can tell."""
     workers = gateway.registry.fleet.workers.values()
     return {
         "port": gateway.port,
         "metrics_port": gateway.metrics_port,
-        "pid": os.getpid(),
         "ready": sum(worker.available for worker in workers),
         "in_flight": sum(worker.in_flight for worker in workers),
-        "tasks": len(asyncio.all_tasks()),
-        "descriptors": len(list(Path("/proc/self/fd").iterdir())),
-        "rss_bytes": kib["VmRSS"] * 1024,
-        "peak_bytes": kib["VmHWM"] * 1024,
-        "cpu_secs": time.process_time(),
-        "lag": lag.taken(),
     }
-
-
-def reset_peak() -> None:
-    """Begin the peak of resident memory anew."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 async def answer(lines, gateway, wall) -> None:
@@ -90,8 +47,7 @@ async def answer(lines, gateway, wall) -> None:
     while line := (await lines.readline()).split():
         if line[0] == b"wall":
             wall.ahead_secs = float(line[1])
-        told = tell(gateway, lag, collect=line[0] == b"rest")
-        reset_peak()
+        told = {**tell(gateway), **vitals(lag, collect=line[0] == b"rest")}
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
 

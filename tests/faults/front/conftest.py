@@ -35,7 +35,7 @@ def fronted(**changes):
     with Worker() as worker:
         if CONTROL:
             with program("tests.faults.control", worker.url) as running:
-                yield Front(running.read()["port"], worker, running)
+                yield Front(running.ask()["port"], worker, running)
             return
         spec = {"url": worker.url, "health": {"disable_health_check": True}}
         with gateway_program(spec, **merged(AROUND, changes)) as running:
