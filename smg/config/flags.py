@@ -71,7 +71,7 @@ class Flag:
 
 
 SERVER, METRICS, WORKERS = "listening", "metrics and logs", "workers"
-HEALTH, RETRIES, BREAKER = "health of workers", "retries", "circuit breaker"
+HEALTH, RETRIES, BREAKER, LIMITS = "health of workers", "retries", "circuit breaker", "limits"
 UPSTREAM, MODEL = "connections to workers", "model"
 
 FLAGS = (
@@ -156,6 +156,30 @@ FLAGS = (
     Flag(
         "--retry-backoff-multiplier", "worker_defaults.retry.backoff_multiplier", RETRIES, "growth of the wait", "TIMES"
     ),
+    Flag(
+        "--header-read-timeout-secs",
+        "server.header_read_timeout_secs",
+        LIMITS,
+        "for the head of a caller's request to arrive",
+        "SECS",
+    ),
+    Flag(
+        "--max-concurrent-requests",
+        "limits.concurrency.limit",
+        LIMITS,
+        "inference requests served at once; no limit if not given",
+        "N",
+    ),
+    Flag("--queue-size", "limits.concurrency.queue_size", LIMITS, "requests that wait beyond those", "N"),
+    Flag("--queue-timeout-secs", "limits.concurrency.queue_timeout_secs", LIMITS, "longest wait of one", "SECS"),
+    Flag(
+        "--rate-limit-tokens-per-second",
+        "limits.rate.rate_per_sec",
+        LIMITS,
+        "inference requests per second; no limit if not given",
+        "N",
+    ),
+    Flag("--rate-limit-burst", "limits.rate.burst", LIMITS, "requests at once after a rest", "N"),
     Flag("--disable-retries", "worker_defaults.retry.disable_retry", RETRIES, "one attempt only"),
     Flag(
         "--cb-failure-threshold",

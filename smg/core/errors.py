@@ -144,6 +144,14 @@ class FieldsTooLargeError(DownstreamError):
     code = "request_header_fields_too_large"
 
 
+class RateLimitedError(DownstreamError):
+    """More requests came than the operator allows; come back after ``Retry-After``."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+    type = "rate_limit_error"
+
+
 class RoutingError(GatewayError):
     """There is nobody to send the request to."""
 
@@ -179,6 +187,12 @@ class FleetFullError(RoutingError):
     """As many workers are registered as the gateway allows."""
 
     code = "fleet_full"
+
+
+class OverloadedError(RoutingError):
+    """The gateway runs as many requests as it may, and its queue is full or was too slow."""
+
+    code = "gateway_overloaded"
 
 
 class DrainingError(RoutingError):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from smg.core.errors import GatewayError
     from smg.core.events import Observer
     from smg.core.request import Handler
+    from smg.middleware.admit import Admission
     from smg.middleware.finishing import Running
     from smg.server.handlers.inference import Inference
     from smg.server.settings import ServerSettings
@@ -58,6 +59,7 @@ class Parts:
 
     settings: ServerSettings
     limits: JsonLimits
+    admission: Admission
     registry: Registry
     inference: Inference
     running: Running
@@ -102,7 +104,10 @@ def faults(parts: Parts) -> Callable[[GatewayError], Handler]:
 
 def _serving(parts: Parts) -> tuple[Route, ...]:
     handlers = InferenceHandlers(parts.inference, lambda: parts.registry.fleet, parts.limits)
-    return tuple(Route("POST", path, handlers.handler(endpoint), Access.SERVING) for path, endpoint in SPELLINGS)
+    around = parts.admission.around
+    return tuple(
+        Route("POST", path, around(handlers.handler(endpoint)), Access.SERVING) for path, endpoint in SPELLINGS
+    )
 
 
 def _facts(parts: Parts) -> tuple[Route, ...]:

@@ -13,6 +13,7 @@ from smg.core.clock import MonotonicClock
 from smg.core.errors import ConfigError, GatewayError
 from smg.core.events import Observers
 from smg.core.tasks import Tasks
+from smg.middleware.admit import Admission
 from smg.middleware.finishing import Running
 from smg.policies.table import PolicyTable
 from smg.resilience.budget import RetryBudget
@@ -171,6 +172,7 @@ class Gateway:
         return Parts(
             settings=self._settings.server,
             limits=self._settings.json,
+            admission=Admission(self._settings.limits, self._clock),
             registry=self.registry,
             inference=attempts,
             running=self._running,

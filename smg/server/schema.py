@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from smg.middleware.settings import LimitSettings
 from smg.policies.table import POLICY_NAMES
 from smg.resilience.settings import BudgetSettings
 from smg.routers.settings import StreamSettings
@@ -24,6 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         json: How deep and how many-valued a request body may be.
         streams: What of a worker's streams is let through.
         retry_budget: How many retries the whole gateway may make.
+        limits: How many inference requests are served at once, and how often.
         policy: How a worker is chosen where a worker's label ``policy`` does not say otherwise.
         worker_defaults: What holds for a worker where its own entry is silent.
         workers: The engines to start with; more can be registered while running.
@@ -36,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     json: JsonLimits = JsonLimits()
     streams: StreamSettings = StreamSettings()
     retry_budget: BudgetSettings = BudgetSettings()
+    limits: LimitSettings = LimitSettings()
     policy: str = "round_robin"
     worker_defaults: WorkerDefaults = WorkerDefaults()
     workers: tuple[WorkerSpec, ...] = ()

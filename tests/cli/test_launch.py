@@ -70,7 +70,7 @@ def test_model_is_another_spelling():
         ["--port", "1.5"],
         ["--retry-max-retries", "0"],
         ["--worker-url", "http://a:1"],  # no abbreviations: a flag added later could change their meaning
-        ["--queue-size", "3"],  # what does not act yet is not accepted
+        ["--grpc-port", "3"],  # what does not act yet is not accepted
         ["--pd-disaggregation"],
         ["--disable-retries=yes"],
         ["stray"],

@@ -39,7 +39,14 @@ class MetricsObserver:
         self._registry = CollectorRegistry()
         self._fleet = fleet
         self._bound: dict[tuple[str, str, int, str], tuple[Counter, Histogram, Counter]] = {}
-        registry = self._registry
+        self._count_requests(self._registry, buckets)
+        self._count_inference(self._registry, buckets)
+        self._count_attempts(self._registry, buckets)
+        open_now = Gauge("smg_http_connections_active", "Open connections of callers.", registry=self._registry)
+        open_now.set_function(connections)
+        self._registry.register(FleetCollector(fleet))
+
+    def _count_requests(self, registry: CollectorRegistry, buckets: Sequence[float]) -> None:
         self._requests = Counter("smg_http_requests_total", "Requests answered.", ("method", "path"), registry=registry)
         self._durations = Histogram(
             "smg_http_request_duration_seconds",
@@ -51,6 +58,8 @@ class MetricsObserver:
         self._responses = Counter(
             "smg_http_responses_total", "Answers by outcome.", ("path", "status_code", "error_code"), registry=registry
         )
+
+    def _count_inference(self, registry: CollectorRegistry, buckets: Sequence[float]) -> None:
         self._routed = Counter(
             "smg_router_requests_total", "Inference requests.", ("model", "endpoint", "streaming"), registry=registry
         )
@@ -64,6 +73,8 @@ class MetricsObserver:
         self._tokens = Counter(
             "smg_router_tokens_total", "Tokens counted.", ("model", "endpoint", "token_type"), registry=registry
         )
+
+    def _count_attempts(self, registry: CollectorRegistry, buckets: Sequence[float]) -> None:
         self._selected = Counter(
             "smg_worker_selection_total", "Times a worker was picked.", ("worker", "connection_mode"), registry=registry
         )
@@ -89,9 +100,6 @@ class MetricsObserver:
             ("worker", "from", "to"),
             registry=registry,
         )
-        open_now = Gauge("smg_http_connections_active", "Open connections of callers.", registry=registry)
-        open_now.set_function(connections)
-        registry.register(FleetCollector(fleet))
 
     def notify(self, event: Event) -> None:
         """Count ``event``."""

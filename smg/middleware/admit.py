@@ -1,0 +1,118 @@
+"""Lets in as many requests as the limits allow; the rest wait in line or are refused at once."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from smg.core.errors import OverloadedError, RateLimitedError
+from smg.resilience.bucket import TokenBucket
+from smg.resilience.gate import Gate, PlaceState
+from smg.resilience.settings import BucketSettings, GateSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from smg.core.clock import Clock
+    from smg.core.request import Handler, Request, Sink
+    from smg.middleware.settings import ConcurrencySettings, LimitSettings, RateSettings
+    from smg.resilience.gate import Place
+
+RETRY_AFTER_SECS = 1.0
+NEVER_SECS = 3600.0
+"""Told to callers where the rate is 0: there is no right time to come back."""
+
+
+class Line:
+    """A gate at which requests of this loop wait."""
+
+    def __init__(self, settings: GateSettings, clock: Clock) -> None:
+        self._gate = Gate(settings, clock)
+        self._clock = clock
+        self._waiting: dict[Place, asyncio.Future[None]] = {}
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Hold a place for the length of the block.
+
+        Raises:
+            OverloadedError: The line is full, or the wait was too long.
+        """
+        place = self._gate.enter()
+        if place is None:
+            raise OverloadedError("the gateway serves as many requests as it may", retry_after_secs=RETRY_AFTER_SECS)
+        try:
+            if place.state is PlaceState.WAITING:
+                await self._wait(place)
+            yield
+        finally:
+            self._wake(self._gate.leave(place))
+
+    async def _wait(self, place: Place) -> None:
+        turn = self._waiting[place] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(place.deadline - self._clock.now()):
+                await turn
+        except TimeoutError as error:
+            if place.state is not PlaceState.RUNNING:
+                message = "the gateway was too busy for too long"
+                raise OverloadedError(message, retry_after_secs=RETRY_AFTER_SECS) from error
+        finally:
+            del self._waiting[place]
+
+    def _wake(self, heir: Place | None) -> None:
+        turn = None if heir is None else self._waiting.get(heir)
+        if turn is not None and not turn.done():
+            turn.set_result(None)
+
+
+def admitting(handler: Handler, line: Line | None) -> Handler:
+    """Have each request hold a place in ``line`` until its answer has ended."""
+    if line is None:
+        return handler
+
+    async def handle(request: Request, sink: Sink) -> None:
+        async with line.place():
+            await handler(request, sink)
+
+    return handle
+
+
+def rationing(handler: Handler, bucket: TokenBucket | None) -> Handler:
+    """Let requests pass as often as ``bucket`` has a token; refuse the others with the time to come back."""
+    if bucket is None:
+        return handler
+
+    async def handle(request: Request, sink: Sink) -> None:
+        if not bucket.take():
+            wait = bucket.retry_after_secs()
+            raise RateLimitedError("too many requests", retry_after_secs=NEVER_SECS if wait is None else wait)
+        await handler(request, sink)
+
+    return handle
+
+
+class Admission:
+    """The limits of one gateway, laid around each inference handler."""
+
+    def __init__(self, settings: LimitSettings, clock: Clock) -> None:
+        self._bucket = _bucket(settings.rate, clock)
+        self._line = _line(settings.concurrency, clock)
+
+    def around(self, handler: Handler) -> Handler:
+        """Return ``handler`` within the limits: the rate is asked first, so that who is refused never waits."""
+        return rationing(admitting(handler, self._line), self._bucket)
+
+
+def _bucket(rate: RateSettings, clock: Clock) -> TokenBucket | None:
+    if rate.rate_per_sec is None:
+        return None
+    return TokenBucket(BucketSettings(rate_per_sec=rate.rate_per_sec, burst=rate.burst), clock)
+
+
+def _line(wanted: ConcurrencySettings, clock: Clock) -> Line | None:
+    if wanted.limit is None:
+        return None
+    gate = GateSettings(limit=wanted.limit, queue_size=wanted.queue_size, queue_timeout_secs=wanted.queue_timeout_secs)
+    return Line(gate, clock)

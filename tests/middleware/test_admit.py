@@ -1,0 +1,140 @@
+"""Tests of smg.middleware.admit."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from smg.core.clock import MonotonicClock
+from smg.core.errors import OverloadedError, RateLimitedError
+from smg.core.request import Handler, Request, Sink, reply
+from smg.middleware.admit import Admission, Line
+from smg.middleware.settings import ConcurrencySettings, LimitSettings, RateSettings
+from smg.resilience.settings import GateSettings
+from smg.testing.sink import CollectingSink
+
+
+async def _nothing() -> bytes:
+    return b""
+
+
+def request() -> Request:
+    """Return any request."""
+    return Request("r", "POST", "/", "", (), _nothing, 0.0)
+
+
+class Slow:
+    """A handler that answers when told to."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.go = asyncio.Event()
+
+    async def __call__(self, _: Request, sink: Sink) -> None:
+        self.running += 1
+        try:
+            await self.go.wait()
+        finally:
+            self.running -= 1
+        reply(sink, 200, b"{}")
+
+
+def admission(limit: int, queue: int, secs: float = 60.0) -> Admission:
+    """Return limits on concurrency alone."""
+    gate = ConcurrencySettings(limit=limit, queue_size=queue, queue_timeout_secs=secs)
+    return Admission(LimitSettings(concurrency=gate), MonotonicClock())
+
+
+async def ask(handler: Handler) -> None:
+    """Send one request."""
+    await handler(request(), CollectingSink())
+
+
+async def turns(count: int = 5) -> None:
+    """Let other tasks run."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_so_many_run_so_many_wait_the_rest_is_refused():
+    """Two run, one waits, the fourth is told to come back; when one ends the waiting one runs."""
+    slow = Slow()
+    handler = admission(2, 1).around(slow)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(ask(handler))
+        await turns()
+        with pytest.raises(OverloadedError) as raised:
+            await handler(request(), CollectingSink())
+        assert (slow.running, raised.value.retry_after_secs) == (2, 1.0)
+        slow.go.set()
+
+    assert slow.running == 0
+
+
+async def test_who_leaves_the_line_frees_its_place():
+    """A waiting caller who goes away is never served, and another may wait instead."""
+    slow = Slow()
+    handler = admission(1, 1).around(slow)
+    loop = asyncio.get_running_loop()
+    tasks = [loop.create_task(ask(handler)) for _ in range(2)]
+    await turns()
+    tasks[1].cancel()
+    with suppress(asyncio.CancelledError):
+        await tasks[1]
+    tasks[1] = loop.create_task(ask(handler))
+    await turns()
+    slow.go.set()
+    await asyncio.gather(*tasks)
+
+    assert slow.running == 0
+
+
+async def test_one_waits_only_so_long():
+    """The wait has a deadline."""
+    slow = Slow()
+    handler = admission(1, 5, 0.02).around(slow)
+    running = asyncio.get_running_loop().create_task(ask(handler))
+    await turns()
+    with pytest.raises(OverloadedError):
+        await handler(request(), CollectingSink())
+    slow.go.set()
+    await running
+
+
+async def test_a_place_outlives_no_failure():
+    """Whatever happens inside, the place is given back."""
+    line = Line(GateSettings(limit=1, queue_size=0), MonotonicClock())
+    for _ in range(3):
+        with suppress(ValueError):
+            async with line.place():
+                raise ValueError
+
+    async with line.place():
+        pass
+
+
+async def test_the_rate_is_the_callers_own():
+    """Beyond the burst it is 429 with the time to come back; a rate of 0 refuses everything."""
+    slow = Slow()
+    slow.go.set()
+    limits = Admission(LimitSettings(rate=RateSettings(rate_per_sec=1, burst=2)), MonotonicClock())
+    handler = limits.around(slow)
+    for _ in range(2):
+        await handler(request(), CollectingSink())
+    with pytest.raises(RateLimitedError) as raised:
+        await handler(request(), CollectingSink())
+    closed = Admission(LimitSettings(rate=RateSettings(rate_per_sec=0)), MonotonicClock()).around(slow)
+    with pytest.raises(RateLimitedError):
+        await closed(request(), CollectingSink())
+
+    assert raised.value.retry_after_secs == pytest.approx(1.0, abs=0.1)
+
+
+async def test_no_limit_costs_nothing():
+    """Without settings the handler is left as it is."""
+    slow = Slow()
+
+    assert Admission(LimitSettings(), MonotonicClock()).around(slow) is slow
