@@ -14,7 +14,7 @@ from smg.routers.attempt import Attempt
 from smg.routers.tries import Tries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from smg.core.request import InferenceRequest, Sink
     from smg.core.words import WorkerId
@@ -32,8 +32,16 @@ class Attempts:
     """Takes an inference request to an answer."""
 
     def __init__(
-        self, routers: Sequence[Router], policies: PolicyTable, budget: RetryBudget, surroundings: Surroundings
+        self,
+        routers: Sequence[Router],
+        policies: PolicyTable,
+        budget: RetryBudget,
+        surroundings: Surroundings,
+        *,
+        undiscovered: Callable[[], bool],
     ) -> None:
+        """Take the parts; ``undiscovered`` tells whether some worker may yet turn out to serve a model."""
+        self._undiscovered = undiscovered
         self._routers = tuple(routers)
         self._policies = policies
         self._budget = budget
@@ -70,6 +78,8 @@ class Attempts:
 
     def _checked(self, request: InferenceRequest) -> tuple[Router, ...]:
         routers = tuple(router for router in self._routers if router.registered(request))
+        if not routers and self._undiscovered():
+            raise NoWorkerError("the workers are still starting", retry_after_secs=RETRY_AFTER_SECS)
         if not routers:
             raise UnknownModelError(f"the model {request.model!r} is not served here", param="model")
         for router in routers:

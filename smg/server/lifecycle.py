@@ -166,7 +166,7 @@ class Gateway:
         policies = PolicyTable(self._settings.policy, self._rng)
         around = Surroundings(self._clock, observer, self._rng, asyncio.sleep)
         budget = RetryBudget(self._settings.retry_budget, self._clock)
-        return Attempts(routers, policies, budget, around)
+        return Attempts(routers, policies, budget, around, undiscovered=lambda: fleet().undiscovered)
 
     def _parts(self, attempts: Attempts, observer: Observer) -> Parts:
         return Parts(

@@ -29,6 +29,7 @@ from tests.workers.support import QUICK, Recorder, factory
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from smg.workers.fleet import Fleet
     from smg.workers.settings import WorkerDefaults
     from smg.workers.worker import Worker
 
@@ -44,13 +45,16 @@ class Fleetful:
         self.waits: list[float] = []
         around = Surroundings(MonotonicClock(), self.observer, Random(1), self._sleep)
         router = HttpRouter(self.fleet, StreamSettings(max_event_bytes=1 << 16), gateway_auth=False)
-        self.attempts = Attempts(
-            [router], PolicyTable("passthrough", Random(1)), RetryBudget(BudgetSettings(), MonotonicClock()), around
-        )
+        budget = RetryBudget(BudgetSettings(), MonotonicClock())
+        policies = PolicyTable("passthrough", Random(1))
+        self.attempts = Attempts([router], policies, budget, around, undiscovered=self._undiscovered)
 
-    def fleet(self):
+    def fleet(self) -> Fleet:
         """Return the fleet as it is now."""
         return assemble({worker.id: worker for worker in self.workers})
+
+    def _undiscovered(self) -> bool:
+        return self.fleet().undiscovered
 
     async def _sleep(self, secs: float) -> None:
         self.waits.append(secs)

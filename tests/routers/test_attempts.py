@@ -9,6 +9,7 @@ from smg.core.errors import NoWorkerError, StreamBrokenError, UnknownModelError,
 from smg.core.events import AttemptEnded
 from smg.core.words import LifeState, Outcome
 from smg.testing.sink import CollectingSink
+from smg.workers.life import Life
 from smg.workers.settings import RetrySettings
 from tests.routers.fleets import answering, breaking, fleet_of, inference
 
@@ -122,6 +123,17 @@ async def test_an_unknown_model_is_told_from_one_that_is_out():
             await fleet.attempts.route(inference(), CollectingSink())
 
         assert raised.value.retry_after_secs == 1.0
+
+
+async def test_a_fleet_that_is_starting_is_told_from_one_without_the_model():
+    """While a worker has not yet said what it serves, a caller is asked to come back."""
+    async with fleet_of(answering()) as fleet:
+        worker = fleet.workers[0]
+        worker.move(LifeState.UNHEALTHY, "out")
+        worker.models = ()
+        fleet.workers[0].life = Life(LifeState.PENDING, "not yet probed", 0.0)
+        with pytest.raises(NoWorkerError, match="still starting"):
+            await fleet.attempts.route(inference(), CollectingSink())
 
 
 async def test_slots_are_given_back():

@@ -7,8 +7,10 @@ import pytest
 from smg.core.errors import BadFramingError
 from smg.core.request import reply
 from smg.core.words import Endpoint
+from smg.middleware.admit import Admission
 from smg.middleware.authenticate import Access
 from smg.middleware.finishing import Running
+from smg.middleware.settings import LimitSettings
 from smg.server.app import Parts, faults, front, routes
 from smg.server.settings import ServerSettings
 from smg.wire.guard import JsonLimits
@@ -33,6 +35,7 @@ async def parts() -> Any:
     yield Parts(
         settings=ServerSettings(api_key="k"),
         limits=JsonLimits(),
+        admission=Admission(LimitSettings(), StepClock()),
         registry=registry,
         inference=Told(),
         running=Running(),
