@@ -1,0 +1,97 @@
+"""One cell of the fault matrix: a script for the worker asked first, and what the caller must then have got."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.faults.back.facing import facing, good
+from tests.faults.back.verdicts import refused, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tests.faults.back.asking import Answer
+    from tests.faults.back.facing import Scene
+    from tests.faults.back.steps import Script
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fault in one form.
+
+    Attributes:
+        case: The catalogue's number.
+        act: What the first attempt meets; a second one meets a good engine, if there is another.
+        want: Raises AssertionError unless the answer is right.
+        attempts: How many attempts the ledger must show; None leaves it open.
+        alone: One worker only, which always misbehaves.
+        within_secs: The answer must be there by then.
+        no_sooner_secs: It must not be there before.
+        freed_secs: The worker must see the end of its attempt so soon after the caller's answer.
+    """
+
+    case: str
+    variant: str
+    mode: str
+    stream: bool
+    act: Script
+    want: Callable[[Answer], None]
+    attempts: int | None = 1
+    alone: bool = False
+    within_secs: float = 10.0
+    no_sooner_secs: float = 0.0
+    freed_secs: float | None = None
+    asked: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        kind = "stream" if self.stream else "plain"
+        return f"{self.case}-{self.variant}-{kind}-{'alone' if self.alone else 'pair'}-{self.mode}"
+
+
+def retried(case: str, variant: str, act: Script, *, mode: str = "http", stream: bool, **more: Any) -> Cell:
+    """Return the cell of a fault that another worker makes good."""
+    return Cell(case, variant, mode, stream, act, lambda answer: whole(answer, stream=stream), attempts=2, **more)
+
+
+def fatal(case: str, variant: str, act: Script, *statuses: int, mode: str = "http", stream: bool, **more: Any) -> Cell:
+    """Return the cell of a fault with nobody to make it good."""
+    return Cell(case, variant, mode, stream, act, lambda answer: refused(answer, *statuses), alone=True, **more)
+
+
+def both(case: str, variant: str, act: Script, *statuses: int, stream: bool, **more: Any) -> tuple[Cell, Cell]:
+    """Return both cells of a fault before anything was delivered: with another worker, and without."""
+    return (
+        retried(case, variant, act, stream=stream, **more),
+        fatal(case, variant, act, *statuses, stream=stream, **more),
+    )
+
+
+async def play(cell: Cell) -> None:
+    """Run one cell: caller and ledger must both agree, and nothing may stay behind."""
+    acts = (cell.act,) if cell.alone else (cell.act, good(cell.mode, stream=cell.stream))
+    workers = 1 if cell.alone else 2
+    async with facing(cell.mode, *acts, workers=workers, **cell.settings) as scene:
+        answer = await scene.ask(stream=cell.stream, **cell.asked)
+        cell.want(answer)
+        assert cell.no_sooner_secs <= answer.secs <= cell.within_secs
+        await _check_ledger(cell, scene)
+
+
+async def _check_ledger(cell: Cell, scene: Scene) -> None:
+    if cell.mode == "grpc":
+        for backend in scene.backends:
+            backend.thawed.set()  # what is frozen notes no end
+    await scene.clean()
+    attempts = scene.book.of("r")
+    if cell.attempts is not None:
+        assert len(attempts) == cell.attempts
+        assert len({attempt.backend for attempt in attempts}) == cell.attempts
+
+
+def ids(cells: Iterable[Cell]) -> list[str]:
+    """Return the cells' names; no two are equal."""
+    names = [str(cell) for cell in cells]
+    assert len(names) == len(set(names))
+    return names

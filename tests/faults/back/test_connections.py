@@ -1,0 +1,122 @@
+"""G01, G02, G08, G10-G12: what happens to a gRPC worker's connection, and to the calls on it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from tests.faults import profile
+from tests.faults.back.asking import request
+from tests.faults.back.book import until
+from tests.faults.back.facing import at_once, facing, good
+from tests.faults.back.grpc_words import THREE, last
+from tests.faults.back.http_words import head
+from tests.faults.back.steps import Gate, Send, Silence, Status, Wait
+from tests.faults.back.verdicts import refused, whole
+
+TONGUES = {
+    "G01-random": bytes(range(256)),
+    "G01-http1": head("Content-Length: 0", status=400),
+    "G01-tls": b"\x15\x03\x01\x00\x02\x02\x46",
+}
+STREAMS = 50
+
+
+def gated(event: asyncio.Event):
+    """Return the script of a stream that stops after its first word."""
+    return (THREE[0], Gate(event), *THREE[1:], last(stream=True), Status(0, ""))
+
+
+@pytest.mark.parametrize("opening", TONGUES.values(), ids=TONGUES)
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+async def test_another_tongue(opening, stream):
+    """What is no gRPC is told as a broken worker within 1.5 s; once it is gRPC again it serves within 2 s."""
+    async with facing("grpc", good("grpc", stream=stream), workers=1) as scene:
+        backend = scene.backends[0]
+        backend.opening = opening
+        backend.cut()
+        answer = await scene.ask("first", stream=stream)
+        refused(answer, 502)
+        assert answer.secs <= 1.5
+        backend.opening = None
+        begun = time.monotonic()
+        while (answer := await scene.ask("again", stream=stream)).status != 200:
+            assert time.monotonic() - begun < 2 + profile.SLACK_SECS
+            await asyncio.sleep(0.1)
+        whole(answer, stream=stream)
+
+
+@pytest.mark.parametrize(("code", "debug"), [(0, b""), (11, b"too_many_pings")], ids=["G02-no-error", "G08-pings"])
+async def test_going_away(code, debug):
+    """A worker that says it goes away finishes what runs; what comes meanwhile goes over a new connection."""
+    go_on = asyncio.Event()
+    async with facing("grpc", gated(go_on), workers=1) as scene:
+        backend = scene.backends[0]
+        running = asyncio.gather(*[scene.ask(f"old{number}", stream=True) for number in range(STREAMS)])
+        await until(lambda: len(scene.book.attempts) == STREAMS)
+        backend.script = good("grpc", stream=True)
+        backend.goaway(code, debug=debug)
+        for answer in await at_once(scene, 10, stream=True, prefix="new"):
+            whole(answer, stream=True)
+        go_on.set()
+        for answer in await running:
+            whole(answer, stream=True)
+        old = {attempt.connection for attempt in scene.book.attempts[:STREAMS]}
+        new = {attempt.connection for attempt in scene.book.attempts[STREAMS:]}
+        assert (len(scene.book.attempts), old & new) == (STREAMS + 10, set())
+        await scene.clean()
+
+
+async def test_g10_frozen_and_thawed():
+    """A frozen worker's calls end by their clocks; once it thaws it serves within 5 s."""
+    async with facing("grpc", (THREE[0], Silence()), workers=1) as scene:
+        backend = scene.backends[0]
+        running = asyncio.gather(*[scene.ask(f"old{number}", stream=True) for number in range(5)])
+        await until(lambda: len(scene.book.attempts) == 5)
+        backend.thawed.clear()
+        assert all(len(answer.errors) == 1 for answer in await asyncio.wait_for(running, profile.secs(20)))
+        backend.script = good("grpc", stream=True)
+        backend.thawed.set()
+        begun = time.monotonic()
+        while (answer := await scene.ask("again", stream=True)).status != 200:
+            assert time.monotonic() - begun < 5
+            await asyncio.sleep(0.05)
+        whole(answer, stream=True)
+
+
+async def test_g11_stalled_caller_holds_the_worker():
+    """A caller that reads nothing holds its worker back at 1 MiB; others on the connection go on."""
+    endless = (Send(b""), *THREE[:1] * 200_000)
+    async with facing("grpc", endless, workers=1, server={"write_stall_timeout_secs": 60}) as scene:
+        backend = scene.backends[0]
+        reader, writer = await asyncio.open_connection("127.0.0.1", scene.port, limit=1024)
+        writer.write(request("stalled", stream=True, max_tokens=4000))
+        await until(lambda: scene.book.attempts)
+        stalled = scene.book.attempts[0]
+        backend.script = good("grpc", stream=True)
+        for number in range(20):
+            whole(await scene.ask(f"r{number}", stream=True), stream=True)
+        assert stalled.sent <= profile.MIB
+        writer.transport.abort()
+        await until(lambda: stalled.ended)
+        del reader
+
+
+async def test_g12_few_streams_allowed():
+    """Calls beyond the worker's limit of streams wait their turn, and health calls do not wait behind them."""
+    slow = (*THREE, Wait(0.05), last(stream=True), Status(0, ""))
+    patient: dict[str, Any] = {"worker_defaults": {"timeouts": {"first_byte_secs": 30, "first_token_secs": 30}}}
+    async with facing("grpc", slow, workers=1, setup={"max_streams": 10}, **patient) as scene:
+        crowd = asyncio.gather(
+            *[scene.ask(f"r{number}", stream=True) for number in range(profile.count(200, least=40))]
+        )
+        await until(lambda: scene.book.running >= 10)
+        begun = time.monotonic()
+        assert await scene.workers[0].probe()
+        assert time.monotonic() - begun < 0.25 + profile.SLACK_SECS
+        for answer in await crowd:
+            whole(answer, stream=True)
+        await scene.clean()

@@ -1,0 +1,151 @@
+"""R02-R06, G09: callers who leave free their workers at once, in every phase and mode."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import random
+import time
+from typing import Any
+
+import pytest
+
+from tests.faults import profile
+from tests.faults.back.asking import request
+from tests.faults.back.book import until
+from tests.faults.back.facing import at_once, facing, good
+from tests.faults.back.grpc_words import THREE
+from tests.faults.back.http_backend import Door
+from tests.faults.back.http_words import BEGUN, SSE_HEAD, head, plain
+from tests.faults.back.steps import Send, Silence, Wait
+from tests.faults.back.verdicts import whole
+
+FREED_SECS = 0.25 + profile.SLACK_SECS
+SLOTS = 10
+PHASES = {
+    ("R03", "first-byte", "http", True): (Silence(),),
+    ("R03", "first-token", "http", True): (Send(SSE_HEAD), Silence()),
+    ("R03", "first-message", "grpc", True): (Silence(),),
+    ("R04", "head", "http", False): (Silence(),),
+    ("R04", "body", "http", False): (Send(plain()[:-9]), Silence()),
+    ("R04", "large-body", "http", False): (
+        Send(head("Content-Length: 9999999") + bytes(3 * profile.MIB)),
+        Silence(),
+    ),
+    ("R04", "message", "grpc", False): (Silence(),),
+    ("R04", "middle", "grpc", False): (THREE[0], Silence()),
+    ("R05", "idle", "http", True): (Send(BEGUN), Silence()),
+    ("R05", "idle", "grpc", True): (*THREE, Silence()),
+    ("G09", "flowing", "grpc", True): (*THREE[:1], Wait(0.01)) * 10_000,
+    ("R02", "flowing", "http", True): (
+        Send(BEGUN),
+        *(Send(b"a\r\n: pinging\n\r\n"), Wait(0.01)) * 10_000,
+    ),
+}
+CELLS = [(*key, act) for key, act in PHASES.items()]
+
+
+async def leave(port: int, name: str, *, stream: bool):
+    """Ask, and return how to go."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request(name, stream=stream, max_tokens=4000))
+    return writer
+
+
+@pytest.mark.parametrize(
+    ("case", "phase", "mode", "stream", "act"), CELLS, ids=[f"{one[0]}-{one[1]}-{one[2]}" for one in CELLS]
+)
+async def test_leaving_frees_the_worker(case, phase, mode, stream, act):
+    """Each worker sees the end of each request within 250 ms of its caller's leaving; a gRPC engine also an Abort."""
+    many = profile.count(4000 if case == "R05" else 2000, least=20)
+    clocks: dict[str, Any] = {
+        "worker_defaults": {"timeouts": {"first_byte_secs": 60, "first_token_secs": 60, "between_chunks_secs": 60}}
+    }
+    async with facing(mode, act, **clocks) as scene:
+        writers = [await leave(scene.port, f"r{number}", stream=stream) for number in range(many)]
+        await until(lambda: len(scene.book.attempts) == many)
+        await asyncio.sleep(0.05)
+        left = time.monotonic()
+        for writer in writers:
+            writer.transport.abort()
+        await until(lambda: not scene.book.running)
+        assert {attempt.ended for attempt in scene.book.attempts} == {"cancelled" if mode == "grpc" else "left"}
+        assert max((attempt.left_at or 0) - left for attempt in scene.book.attempts) <= FREED_SECS + many / 2000
+        assert len(scene.book.attempts) == many
+        if mode == "grpc":
+            await until(lambda: all(attempt.aborted_at for attempt in scene.book.attempts))
+        await scene.clean()
+    assert phase
+
+
+def reached(scene, many: int) -> bool:
+    """Whether so many attempts have begun."""
+    return len(scene.book.attempts) == many
+
+
+async def test_r03_leaving_while_connecting():
+    """A caller who leaves while the worker is being connected to leaves nothing behind, and is never sent."""
+    async with facing("http", good("http", stream=True), workers=1) as scene:
+        await scene.backends[0].door(Door.BLACKHOLE)
+        writers = [await leave(scene.port, f"r{number}", stream=True) for number in range(10)]
+        await until(lambda: scene.workers[0].in_flight == 10)
+        for writer in writers:
+            writer.transport.abort()
+        await until(lambda: scene.workers[0].in_flight == 0, FREED_SECS)
+        await scene.backends[0].door(Door.OPEN)
+        whole(await scene.ask("last", stream=True), stream=True)
+        assert [attempt.request_id for attempt in scene.book.attempts] == ["last"]
+
+
+async def test_r03_leaving_a_full_pool():
+    """A caller who leaves while waiting for a connection is never sent, and hinders nobody behind it."""
+    pool = {"worker_defaults": {"pool": {"max_connections": 2}}}
+    async with facing("http", (Silence(),), workers=1, **pool) as scene:
+        first = [await leave(scene.port, f"first{number}", stream=True) for number in range(2)]
+        await until(lambda: len(scene.book.attempts) == 2)
+        queued = [await leave(scene.port, f"queued{number}", stream=True) for number in range(5)]
+        await until(lambda: scene.workers[0].in_flight == 7)
+        for writer in queued:
+            writer.transport.abort()
+        await until(lambda: scene.workers[0].in_flight == 2, FREED_SECS)
+        scene.backends[0].script = good("http", stream=True)
+        for writer in first:
+            writer.transport.abort()
+        whole(await scene.ask("last", stream=True), stream=True)
+        assert len(scene.book.attempts) == 3
+
+
+@pytest.mark.parametrize("mode", ["http", "grpc"])
+async def test_r06_no_slot_is_lost(mode):
+    """After random cancels, resets and late answers against a pool of 10, ten run at once and nobody waits."""
+    rng = random.Random(6)
+    pool = {"worker_defaults": {"pool": {"max_connections": SLOTS}, "breaker": {"disabled": True}}}
+    async with facing(mode, (Silence(),), workers=1, **pool) as scene:
+        for number in range(profile.count(3000, least=60) // SLOTS):
+            names = [f"r{number}.{slot}" for slot in range(SLOTS)]
+            writers = [await leave(scene.port, name, stream=rng.random() < 0.5) for name in names]
+            await until(functools.partial(reached, scene, (number + 1) * SLOTS))
+            if rng.random() < 0.3:
+                scene.backends[0].cut()
+            for writer in writers:
+                writer.transport.abort()
+            await scene.clean()
+        scene.backends[0].script = good(mode, stream=True)
+        for answer in await at_once(scene, SLOTS, stream=True, prefix="last"):
+            whole(answer, stream=True)
+
+
+@pytest.mark.parametrize("mode", ["http", "grpc"])
+async def test_r02_cancelled_at_any_byte(mode):
+    """Streams whose callers leave at a random byte all end at the worker, and nothing stays behind."""
+    rng = random.Random(2)
+    act = (*(THREE if mode == "grpc" else (Send(BEGUN),)), Silence())
+    async with facing(mode, act) as scene:
+        for number in range(profile.count(10_000, least=100)):
+            reader, writer = await asyncio.open_connection("127.0.0.1", scene.port)
+            writer.write(request(f"r{number}", stream=True))
+            wanted = rng.randrange(1, 300)
+            assert len(await reader.readexactly(wanted)) == wanted
+            writer.transport.abort()
+        await scene.clean()
+        assert {attempt.ended for attempt in scene.book.attempts} == {"cancelled" if mode == "grpc" else "left"}

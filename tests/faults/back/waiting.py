@@ -1,0 +1,58 @@
+"""Cases whose mechanism does not exist yet, by what they need; they turn red the moment it does.
+
+Keys are shell patterns over ``CASE-variant`` ids, or names of tests. A row is deleted, never widened.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+WAITING: dict[str, tuple[str, ...]] = {
+    "needs a 429 not to close a half-open breaker": ("B03-429",),
+    "needs an open breaker to be seen in the metrics": ("test_b01_open_is_seen_in_metrics",),
+    "needs a fleet without a reachable worker to be told as 503": ("U01-*-alone-http", "U02-*-alone-http"),
+    "needs the check of plain answers' JSON": (
+        "U18-text-*",
+        "U18-html-plain-*",
+        "U18-truncated-*",
+        "U18-two-documents-*",
+        "U18-empty-plain-*",
+        "U18-error-*",
+        "U18-utf-16-*",
+        "U18-bad-utf-8-*",
+        "U18-chunked-*",
+    ),
+    "needs the check of what coding and type an answer may have": ("U18-gzip-unasked-*", "U18-html-stream-*"),
+    "needs 401 and 403 of a worker to become 502": (
+        "U20-wrapped-refusal-*",
+        "U23-401-*",
+        "U23-403-*",
+        "U24-key-401-*",
+    ),
+    "needs 529 among the statuses that are tried again": ("U23-529-*-pair-http",),
+    "needs errors to be searched for the worker's key": (
+        "U24-key-400-*",
+        "U24-key-422-*",
+        "U24-key-500-*",
+        "U24-key-in-field-*",
+    ),
+    "needs a finish reason to complete a stream that then breaks off": (
+        "U09-finish-then-fin-*",
+        "G05-finish-then-*",
+    ),
+    "needs a first message with output before the head is committed": (
+        "G07-deep-stream-*",
+        "G07-nested-stream-*",
+        "G07-empty-then-end-stream-*",
+    ),
+    "needs a bounded receive window per gRPC stream": ("test_g11_stalled_caller_holds_the_worker",),
+    "needs TLS failures of gRPC workers to be told apart": ("X01-*-grpc-*",),
+    "needs common names in certificates not to be believed": ("X01-no-san-http-*",),
+    "needs a deadline for handshakes at the listener": ("test_x05_stalled_handshakes",),
+    "needs redirects of workers to be refused": ("test_x08_redirect_to_plain",),
+}
+
+
+def reason(name: str) -> str | None:
+    """Return what a case waits for; None if it has to pass."""
+    return next((why for why, patterns in WAITING.items() if any(fnmatchcase(name, one) for one in patterns)), None)
