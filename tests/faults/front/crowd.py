@@ -107,9 +107,9 @@ class Healthy:
 
     @property
     def p99(self) -> float:
-        """The 99th percentile so far; at least 5 ms, below which a loaded machine tells nothing."""
+        """The 99th percentile so far; at least 10 ms, below which a loaded machine tells nothing."""
         samples = sorted(self.took)
-        return max(0.005, samples[int(len(samples) * 0.99) - 1])
+        return max(0.01, samples[int(len(samples) * 0.99) - 1])
 
 
 def baseline(port: int, secs: float) -> float:

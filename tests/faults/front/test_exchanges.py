@@ -61,6 +61,7 @@ def test_body_out_of_place_is_no_request(front, name):
     assert heads == 1, (got.answers, got.rest)
     assert got.closed
     assert b"101" not in (got.rest + b"".join(answer.raw for answer in got.answers))[:20]
+    assert b"\r\nserver:" not in got.rest.lower()
     assert front.worker.ledger.of("inner") == []
 
 

@@ -68,6 +68,10 @@ def test_permit_comes_back_whenever_the_caller_leaves(phase):
     """One at a time: whoever leaves, at whatever phase, lets the next in within 250 ms."""
     assert not missing(*GATE)
     with fronted(**setting(GATE, limit=1, queue_size=10, queue_timeout_secs=10.0)) as front:
+        with Caller(front.port) as running:
+            running.send(WAITING)
+            time.sleep(0.1)
+            assert exchange(front.port, GOOD_REQUEST, 3, answers=1).secs >= 0.2, "there is no limit"
         for turn in range(count(2_000 // len(PHASES), 5)):
             with ExitStack() as held:
                 leave(front.port, phase, random.Random(turn), held)
