@@ -43,7 +43,6 @@ TOGETHER = {
     "wire/openai/tools.py": "wire/openai/test_chat_body.py",
     "workers/detection.py": "workers/test_registry.py",
     "workers/grpc_calls.py": "workers/test_grpc_worker.py",
-    "workers/grpc_channel.py": "workers/test_grpc_worker.py",
     "workers/grpc_stream.py": "workers/test_grpc_worker.py",
     "workers/http_exchange.py": "workers/test_http_worker.py",
     "workers/http_session.py": "workers/test_http_worker.py",

@@ -145,7 +145,7 @@ FLAGS = (
     Flag(
         "--upstream-key-path", "worker_defaults.tls.key_path", UPSTREAM, "PEM private key of that certificate", "FILE"
     ),
-    Flag("--upstream-proxy", "worker_defaults.proxy.url", UPSTREAM, "forward proxy to HTTP workers", "URL"),
+    Flag("--upstream-proxy", "worker_defaults.proxy.url", UPSTREAM, "forward proxy to workers", "URL"),
     Flag(
         "--retry-max-retries", "worker_defaults.retry.max_retries", RETRIES, "attempts in all, the first included", "N"
     ),

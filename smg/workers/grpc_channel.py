@@ -53,8 +53,10 @@ def channel_options(settings: WorkerDefaults) -> Sequence[tuple[str, str | int]]
         ("grpc.max_reconnect_backoff_ms", MAX_BACKOFF_MS),
         ("grpc.min_reconnect_backoff_ms", round(settings.timeouts.connect_secs * 1000)),
         ("grpc.enable_retries", 0),  # a retry is ours to decide
-        ("grpc.enable_http_proxy", int(settings.proxy.trust_env)),
+        ("grpc.enable_http_proxy", int(settings.proxy.trust_env or settings.proxy.url is not None)),
     ]
+    if settings.proxy.url is not None:
+        options.append(("grpc.http_proxy", settings.proxy.url))
     if settings.tls.server_name is not None:
         options.append(("grpc.ssl_target_name_override", settings.tls.server_name))
     return options

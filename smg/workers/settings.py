@@ -54,7 +54,7 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class ProxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A forward proxy between the gateway and an HTTP worker.
+    """A forward proxy between the gateway and a worker; gRPC workers are reached through ``CONNECT``.
 
     Attributes:
         url: ``http://`` or ``https://`` URL of the proxy; None goes straight.
