@@ -102,7 +102,7 @@ class HttpBackend:
     def cut(self) -> None:
         """Reset every connection."""
         for writer in tuple(self._writers):
-            _reset(writer)
+            reset(writer)
 
     async def _listen(self) -> None:
         host = "localhost" if self.tls else "127.0.0.1"
@@ -255,7 +255,7 @@ async def _ending(step: Step, writer: asyncio.StreamWriter, left: asyncio.Task[N
             await asyncio.wait([left])
             return "closed"
         case Reset():
-            _reset(writer)
+            reset(writer)
             return "reset"
         case Close():
             return "closed"
@@ -263,7 +263,8 @@ async def _ending(step: Step, writer: asyncio.StreamWriter, left: asyncio.Task[N
             raise TypeError(f"{step} is not for HTTP")
 
 
-def _reset(writer: asyncio.StreamWriter) -> None:
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close a connection by RST."""
     raw = writer.get_extra_info("socket")
     if raw is not None:
         with suppress(OSError):
