@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 def check(settings: Settings) -> Iterator[tuple[Path, str]]:
     """Yield what is wrong, each as a path and a message."""
-    return chain(_same_port(settings), _backoff(settings), _same_worker(settings), _missing(settings))
+    return chain(
+        _same_port(settings), _backoff(settings), _clocks(settings), _same_worker(settings), _missing(settings)
+    )
 
 
 def _same_port(settings: Settings) -> Iterator[tuple[Path, str]]:
@@ -31,6 +33,12 @@ def _backoff(settings: Settings) -> Iterator[tuple[Path, str]]:
     retry = settings.worker_defaults.retry
     if retry.initial_backoff_ms > retry.max_backoff_ms:
         yield ("worker_defaults", "retry", "initial_backoff_ms"), "must not exceed max_backoff_ms"
+
+
+def _clocks(settings: Settings) -> Iterator[tuple[Path, str]]:
+    clocks = settings.worker_defaults.timeouts
+    if clocks.connect_secs > clocks.total_secs:
+        yield ("worker_defaults", "timeouts", "connect_secs"), "must not exceed total_secs"
 
 
 def _same_worker(settings: Settings) -> Iterator[tuple[Path, str]]:

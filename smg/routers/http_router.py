@@ -123,7 +123,8 @@ def _is_event_stream(answer: HttpAnswer) -> bool:
 async def _relay(answer: HttpAnswer, head: ReplyHead, sink: Sink) -> None:
     chunks = answer.chunks()
     answer.watch.output()
-    begun, ended = await _begin(chunks)
+    enough = WHOLE_BYTES if (answer.length or 0) <= WHOLE_BYTES else 1
+    begun, ended = await _begin(chunks, enough)
     sink.start(dataclasses.replace(head, length=len(begun)) if ended else head)
     sink.write(begun)
     if not ended:
@@ -131,14 +132,14 @@ async def _relay(answer: HttpAnswer, head: ReplyHead, sink: Sink) -> None:
     sink.finish()
 
 
-async def _begin(chunks: AsyncIterator[bytes]) -> tuple[bytes, bool]:
-    """Read the body, or its first part; return it, and whether it has ended."""
+async def _begin(chunks: AsyncIterator[bytes], enough: int) -> tuple[bytes, bool]:
+    """Read the body, or ``enough`` of it; return what came, and whether it has ended."""
     begun: list[bytes] = []
     size = 0
     async for chunk in chunks:
         begun.append(chunk)
         size += len(chunk)
-        if size >= WHOLE_BYTES:
+        if size >= enough:
             return b"".join(begun), False
     return b"".join(begun), True
 

@@ -21,7 +21,6 @@ JUMPS = {"hour-ahead": 3_600.0, "hour-back": -3_600.0, "to-2038": 388_000_000.0,
 STREAM = "stream 40 100 0.025"
 NEEDS = {
     **{name: "needs the key named where a number is not finite" for name in BROKEN if name.endswith(("-nan", "-inf"))},
-    "T04-connect-beyond-the-total": "needs a rule for clocks that cannot hold together",
     "T04-worker-drain-beyond-the-grace": "needs a rule for a drain beyond the grace",
 }
 

@@ -155,14 +155,10 @@ SPOTS = {
 }
 
 
-ASCII_LOG = "needs log lines in ASCII: JsonFormatter writes U+2028 as it is"
-
-
 @named(
     "case",
     "P25",
     [f"{spot}-{number}" for spot in SPOTS for number in range(len(INJECTED))],
-    {"model-3": ASCII_LOG},
 )
 def test_text_of_callers_stays_text(front, case):
     """Line breaks and control characters of a body never become part of a head or of a line of the log."""
