@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test fmt lint types layers proto unit cov proof test-engines run clean
+.PHONY: help setup demo test fmt lint types layers proto unit cov proof faults faults-full test-engines run clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,12 @@ cov: $(READY) ## Tests with branch coverage
 
 proof: $(READY) ## The measured promises: isolation, 4,000 leaving callers
 	@$(BIN)/python -m pytest -q -m proof -s
+
+faults: $(READY) ## The fault catalogue at a tenth of its size, against the gateway and against a control
+	@$(BIN)/python scripts/faults.py --size scaled
+
+faults-full: $(READY) ## The fault catalogue with its full counts and times (hours)
+	@$(BIN)/python scripts/faults.py --size full
 
 test-engines: $(READY) ## Real engines on this machine behind the gateway (installs several GB)
 	@scripts/engines/setup.sh
