@@ -1,0 +1,145 @@
+"""B10: one of four workers is dead, in each of twelve ways; callers hardly notice, and it is back when it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.faults import profile
+from tests.faults.back import asking
+from tests.faults.back.book import until
+from tests.faults.back.facing import facing, good
+from tests.faults.back.http_backend import Door
+from tests.faults.back.http_words import error_body, head, plain
+from tests.faults.back.steps import Reset, Send, Silence, Status
+
+RATE = 80
+WARM_SECS = 10.0
+ILL_SECS = {"short": 14.0, "scaled": 20.0, "full": 60.0}[profile.SIZE]
+BACK_SECS = 5.0
+WAYS: dict[str, tuple[str, Any]] = {
+    "http-refused": ("http", Door.REFUSED),
+    "http-blackhole": ("http", Door.BLACKHOLE),
+    "http-shut": ("http", Door.SHUT),
+    "http-reset": ("http", (Reset(),)),
+    "http-silent": ("http", (Silence(),)),
+    "http-500": ("http", (Send(plain(error_body(), status=500)),)),
+    "http-503": ("http", (Send(plain(error_body(), status=503)),)),
+    "http-cut": ("http", (Send(head("Content-Length: 999") + b'{"id'), Reset())),
+    "http-garbage": ("http", (Send(bytes(range(256))), Reset())),
+    "grpc-refused": ("grpc", Door.REFUSED),
+    "grpc-internal": ("grpc", (Status(13),)),
+    "grpc-silent": ("grpc", (Silence(),)),
+}
+SETTINGS: dict[str, Any] = {
+    "worker_defaults": {
+        "timeouts": {
+            "connect_secs": 1.0,
+            "first_byte_secs": 2.0,
+            "first_token_secs": 2.0,
+            "between_chunks_secs": 5.0,
+            "total_secs": 60.0,
+        },
+        "breaker": {"open_secs": 5.0, "max_open_secs": 60.0, "window_secs": 10.0},
+        "health": {"check_interval_secs": 1.0, "retry_interval_secs": 1.0},
+    }
+}
+
+
+@dataclass
+class Load:
+    """An open loop of requests, and how each ended."""
+
+    port: int
+    statuses: dict[str, int] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def run(self, secs: float, prefix: str) -> None:
+        """Ask at the rate for so long; answers may come later."""
+        begun, loop = time.monotonic(), asyncio.get_running_loop()
+        for number in range(int(secs * RATE)):
+            await asyncio.sleep(max(0.0, begun + number / RATE - time.monotonic()))
+            task = loop.create_task(self._ask(f"{prefix}{number}"))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _ask(self, name: str) -> None:
+        answer = await asking.ask(self.port, asking.request(name, stream=False))
+        self.statuses[name] = answer.status if answer.whole else 0
+
+    async def settle(self) -> None:
+        """Wait for every answer."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+async def ail(backend, way) -> None:
+    """Make a worker dead in one way."""
+    if not isinstance(way, Door):
+        backend.script = way
+    elif hasattr(backend, "door"):
+        await backend.door(way)
+    else:
+        await backend.refuse()
+
+
+async def heal(backend, way) -> None:
+    """Make it answer again."""
+    backend.script = None
+    if isinstance(way, Door):
+        await (backend.door(Door.OPEN) if hasattr(backend, "door") else backend.listen())
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("mode", "way"), WAYS.values(), ids=[f"B10-{name}" for name in WAYS])
+async def test_one_of_four_is_dead(mode, way, request):
+    """Success 99.9 % at least, 1.10 attempts at most, 1 % of the traffic after 10 s at most, back within 5 s."""
+    async with facing(mode, good(mode, stream=False), workers=4, **SETTINGS) as scene:
+        load, dead = Load(scene.port), scene.backends[0]
+        await load.run(WARM_SECS, "warm")
+        begun = len(scene.book.attempts)
+        await ail(dead, way)
+        await load.run(10.0, "ill")
+        late = len(scene.book.attempts)
+        await load.run(ILL_SECS - 10.0, "late")
+        await load.settle()
+        attempts = scene.book.attempts[begun:]
+        share = sum(one.backend == dead.name for one in scene.book.attempts[late:]) / (len(scene.book.attempts) - late)
+        back = await _back(dead, way, load)
+        asked = [status for name, status in load.statuses.items() if name.startswith(("ill", "late"))]
+        told = {
+            "success": sum(status == 200 for status in asked) / len(asked),
+            "attempts": len(attempts) / len(asked),
+            "share": share,
+            "back_secs": back,
+        }
+        print(f"\n{request.node.callspec.id} " + " ".join(f"{name} {value:.4f}" for name, value in told.items()))  # noqa: T201
+        assert told["success"] >= 0.999
+        assert told["attempts"] <= 1.10
+        assert told["share"] <= 0.01
+        assert told["back_secs"] <= BACK_SECS
+
+
+async def _back(dead, way, load: Load) -> float:
+    """Return how long a worker that answers again waits for its next request.
+
+    Where only requests show that it is dead, it heals at the worst moment: just after it was tried in vain.
+    """
+    running = asyncio.get_running_loop().create_task(load.run(60.0, "back"))
+    if not isinstance(way, Door):
+        seen = len(dead.attempts)
+        await until(lambda: len(dead.attempts) > seen, 40)
+        await until(lambda: all(one.ended for one in dead.attempts), 10)
+    await heal(dead, way)
+    healed = time.monotonic()
+    await until(lambda: any(one.begun_at > healed for one in dead.attempts) or running.done(), 70)
+    back = time.monotonic() - healed
+    running.cancel()
+    await asyncio.wait([running])
+    await load.settle()
+    return back
