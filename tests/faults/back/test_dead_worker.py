@@ -44,9 +44,10 @@ SETTINGS: dict[str, Any] = {
             "between_chunks_secs": 5.0,
             "total_secs": 60.0,
         },
-        "breaker": {"open_secs": 5.0, "max_open_secs": 60.0, "window_secs": 10.0},
+        "breaker": {"open_secs": 5.0, "max_open_secs": 60.0, "window_secs": 10.0, "probe_secs": 5.0},
         "health": {"check_interval_secs": 1.0, "retry_interval_secs": 1.0},
-    }
+    },
+    "retry_budget": {"window_secs": 10.0},
 }
 
 
