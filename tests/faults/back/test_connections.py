@@ -92,17 +92,19 @@ async def test_g11_stalled_caller_holds_the_worker():
     endless = (Send(b""), *THREE[:1] * 200_000)
     async with facing("grpc", endless, workers=1, server={"write_stall_timeout_secs": 60}) as scene:
         backend = scene.backends[0]
-        reader, writer = await asyncio.open_connection("127.0.0.1", scene.port, limit=1024)
+        _, writer = await asyncio.open_connection("127.0.0.1", scene.port, limit=1024)
         writer.write(request("stalled", stream=True, max_tokens=4000))
         await until(lambda: scene.book.attempts)
         stalled = scene.book.attempts[0]
         backend.script = good("grpc", stream=True)
-        for number in range(20):
-            whole(await scene.ask(f"r{number}", stream=True), stream=True)
-        assert stalled.sent <= profile.MIB
-        writer.transport.abort()
+        try:
+            for number in range(20):
+                whole(await scene.ask(f"r{number}", stream=True), stream=True)
+            held = stalled.sent
+        finally:
+            writer.transport.abort()
         await until(lambda: stalled.ended)
-        del reader
+        assert held <= profile.MIB
 
 
 async def test_g12_few_streams_allowed():

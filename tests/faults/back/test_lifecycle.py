@@ -209,3 +209,4 @@ async def test_w12_drain_half_under_idle_streams():
         go_on.set()
         assert all(answer.whole for answer in await running)
         await removals
+        await until(lambda: len(registry.fleet.workers) == 2)
