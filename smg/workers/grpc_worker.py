@@ -81,15 +81,14 @@ class GrpcWorker(Worker):
 
     @override
     async def aclose(self) -> None:
-        data, self._data = self._data, None
-        if data is not None:
-            await data.close(None)
+        if self._data is not None:
+            await self._data.close(None)
         if self._pending:
             await asyncio.wait(self._pending, timeout=CLOSE_SECS)
         await self._aborts.aclose()
-        control, self._control = self._control, None
-        if control is not None:
-            await control.close(None)
+        if self._control is not None:
+            await self._control.close(None)
+        self._data = self._control = None  # only now: a closer that is cancelled leaves the rest to the next one
 
     @asynccontextmanager
     async def generate(self, generation: Generation, watch: Watch | None = None) -> AsyncIterator[AsyncIterator[Delta]]:

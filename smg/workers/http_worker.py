@@ -57,11 +57,10 @@ class HttpWorker(Worker):
 
     @override
     async def aclose(self) -> None:
-        sessions = (self._data, self._control)
-        self._data = self._control = None
-        for session in sessions:
+        for session in (self._data, self._control):
             if session is not None:
                 await session.close()
+        self._data = self._control = None  # only now: a closer that is cancelled leaves the rest to the next one
         for answer in self._running:
             answer.break_off()
 

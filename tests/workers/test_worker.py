@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -133,3 +134,18 @@ def test_an_illegal_move_raises_and_changes_nothing() -> None:
 def test_a_worker_shows_its_state() -> None:
     """What a log or a debugger prints says what matters, and no key."""
     assert repr(build("http://h:1", api_key="k")) == "<HttpWorker w1 regular pending in_flight=0>"
+
+
+@modes
+async def test_a_cancelled_close_is_made_up_for(mode: str) -> None:
+    """Whoever is cancelled while closing leaves what is open to the next closer, and nothing stays open."""
+    worker = build(f"{mode}://127.0.0.1:1", runtime_type="vllm")
+    await worker.start()
+    closing = asyncio.get_running_loop().create_task(worker.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing])
+    await worker.aclose()
+    gc.collect()
+
+    assert not await worker.probe()
