@@ -203,7 +203,7 @@ class CircuitBreaker:
     def _cool(self) -> None:
         spread = self._rng.uniform(1 - JITTER_RATIO, 1 + JITTER_RATIO)
         self.retry_at = self._clock.now() + self._open_secs * spread
-        self._open_secs = min(self._open_secs * 2, self._settings.max_open_secs)
+        self._open_secs = min(self._open_secs * 2, self._settings.longest_secs)
 
     def _reset(self) -> None:
         self._run = 0

@@ -13,6 +13,7 @@ Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 CountFromZero = Annotated[int, msgspec.Meta(ge=0)]
 
+LONGEST_OPEN_SECS = 4.0
 SLOWEST_RATE = 1e-6
 """Tokens per second; slower ones cannot be told from 0 by a double of seconds."""
 
@@ -38,7 +39,8 @@ class BreakerSettings(Slice, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         min_requests: Outcomes in the window below which the share says nothing.
         window_secs: How far back the share looks.
         open_secs: How long a tripped breaker refuses, spread by a fifth either way; doubles with each failed probe.
-        max_open_secs: Where the doubling ends, before the spread.
+        max_open_secs: Where the doubling ends, before the spread. If not given 4, or ``open_secs`` where that is more:
+            so by default a healed worker serves again within 5 s, and one that stays ill gets a request every 4 s.
         probe_secs: How long one probe keeps the others out; without a verdict by then, another may try.
         success_threshold: Good probes in a row that close the breaker. One is enough: a probe is a whole request
             judged at its end, and while it runs nobody else gets in, so each further one delays a healed worker by
@@ -50,8 +52,8 @@ class BreakerSettings(Slice, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     failure_rate: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
     min_requests: Count = 20
     window_secs: Positive = 10.0
-    open_secs: Positive = 5.0
-    max_open_secs: Positive = 60.0
+    open_secs: Positive = 1.0
+    max_open_secs: Positive | None = None
     probe_secs: Positive = 5.0
     success_threshold: Count = 1
     disabled: bool = False
@@ -59,8 +61,13 @@ class BreakerSettings(Slice, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         """Refuse an end of the doubling below its start."""
         super().__post_init__()
-        if self.max_open_secs < self.open_secs:
+        if self.longest_secs < self.open_secs:
             raise ValueError("max_open_secs must be at least open_secs")
+
+    @property
+    def longest_secs(self) -> float:
+        """Where the doubling ends."""
+        return max(LONGEST_OPEN_SECS, self.open_secs) if self.max_open_secs is None else self.max_open_secs
 
 
 class BudgetSettings(Slice, frozen=True, kw_only=True, forbid_unknown_fields=True):

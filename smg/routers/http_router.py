@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from typing_extensions import override
 
-from smg.core.errors import Retry, UnsupportedEndpointError, UpstreamRejectedError
+from smg.core.errors import Retry, UnsupportedEndpointError, UpstreamError, UpstreamRejectedError
 from smg.core.request import ReplyHead
 from smg.core.words import Endpoint, Outcome, Runtime, WorkerType
 from smg.resilience.backoff import parse_retry_after
@@ -77,6 +77,8 @@ class HttpRouter(Router):
         async with worker.exchange("POST", request.path, headers, body, watch=watch) as answer:
             if answer.status >= 400:  # noqa: PLR2004
                 raise await _rejection(worker, answer, lease)
+            if answer.status >= 300:  # noqa: PLR2004 - it would lead callers past the gateway, and show addresses
+                raise UpstreamError(worker.id, "the worker redirected the request", retry=Retry.IF_IDEMPOTENT)
             head = ReplyHead(answer.status, downstream_headers(answer.headers), answer.length)
             if _is_event_stream(answer):
                 await EventStream(worker, answer, self._streams.max_event_bytes).pass_on(head, sink, lease)

@@ -22,6 +22,7 @@ def ssl_context(tls: TlsSettings) -> ssl.SSLContext:
         OSError: A file cannot be read, or holds no certificate or key (``ssl.SSLError``).
     """
     context = ssl.create_default_context(cafile=tls.ca_path)
+    context.hostname_checks_common_name = False  # a name stands in the alternative names, or nowhere
     if tls.cert_path is not None:
         context.load_cert_chain(tls.cert_path, tls.key_path)
     return context

@@ -16,6 +16,9 @@ CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.H
 GOOD, BAD, GONE = Outcome.SUCCEEDED, Outcome.FAILED, Outcome.ABANDONED
 
 
+CATALOGUE = {"failure_threshold": 5, "open_secs": 5.0, "max_open_secs": 60.0}
+
+
 class Guarded:
     """A breaker with its clock and what it told."""
 
@@ -23,7 +26,7 @@ class Guarded:
         self.clock = ManualClock()
         self.told: list[tuple[BreakerState, BreakerState]] = []
         self.breaker = CircuitBreaker(
-            BreakerSettings(**{"failure_threshold": 5, **settings}),
+            BreakerSettings(**{**CATALOGUE, **settings}),
             self.clock,
             Random(7),
             lambda old, new: self.told.append((old, new)),

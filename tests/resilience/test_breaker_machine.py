@@ -22,7 +22,9 @@ class BreakerMachine(RuleBasedStateMachine):
     @initialize(threshold=st.integers(1, 3), failures=st.integers(2, 5), seed=st.integers(0, 9))
     def begin(self, threshold, failures, seed):
         """Small numbers, so that a schedule of fifty steps comes round several times."""
-        self.settings = BreakerSettings(failure_threshold=failures, min_requests=6, success_threshold=threshold)
+        self.settings = BreakerSettings(
+            failure_threshold=failures, min_requests=6, success_threshold=threshold, open_secs=5.0, max_open_secs=60.0
+        )
         self.clock = ManualClock()
         self.told: list[tuple[BreakerState, BreakerState]] = []
         self.breaker = CircuitBreaker(self.settings, self.clock, Random(seed), lambda *pair: self.told.append(pair))

@@ -58,9 +58,7 @@ WAITING: dict[str, tuple[str, ...]] = {
     ),
     "needs a bounded receive window per gRPC stream": ("test_g11_stalled_caller_holds_the_worker",),
     "needs TLS failures of gRPC workers to be told apart": ("X01-*-grpc-*",),
-    "needs common names in certificates not to be believed": ("X01-no-san-http-*",),
     "needs a deadline for handshakes at the listener": ("test_x05_stalled_handshakes",),
-    "needs redirects of workers to be refused": ("test_x08_redirect_to_plain",),
 }
 
 
