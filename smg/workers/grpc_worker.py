@@ -6,7 +6,6 @@ import asyncio
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from google.protobuf.json_format import MessageToDict
 from typing_extensions import override
 
 from smg.core.errors import (
@@ -19,6 +18,7 @@ from smg.core.errors import (
 from smg.core.tasks import Tasks
 from smg.core.words import ConnectionMode, Runtime
 from smg.wire.engines.table import DIALECTS, by_service_order
+from smg.wire.engines.telling import as_dict
 from smg.workers.grpc_calls import begin, stream, unary
 from smg.workers.grpc_channel import open_channel
 from smg.workers.grpc_errors import UnknownCallError
@@ -215,9 +215,7 @@ class GrpcWorker(Worker):
         raise UpstreamError(self.id, "the worker speaks none of the known protocols", retry=Retry.SAFE)
 
     async def _told(self, method: Method) -> dict[str, Any]:
-        answer = await self._ask(method, method.request(), self.settings.health.timeout_secs)
-        told: dict[str, Any] = MessageToDict(answer, preserving_proto_field_name=True)
-        return told
+        return as_dict(await self._ask(method, method.request(), self.settings.health.timeout_secs))
 
     def _abort_later(self, request_id: str) -> None:
         """Tell the engine in the background, of all who leave in one turn of the loop together.

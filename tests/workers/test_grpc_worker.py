@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -19,6 +19,8 @@ from smg.core.errors import (
 )
 from smg.core.words import Runtime
 from smg.resilience.settings import ClockSettings
+from smg.stubs.sglang_scheduler_pb2 import GetServerInfoResponse
+from smg.stubs.sglang_scheduler_pb2_grpc import SglangSchedulerServicer, add_SglangSchedulerServicer_to_server
 from smg.workers.settings import PoolSettings
 from tests.workers.engines import freezing_proxy, grpc_engine, silent_server
 from tests.workers.support import generation, grpc_worker, with_defaults
@@ -280,3 +282,28 @@ async def _freeze_in_mid_stream(worker: GrpcWorker, frozen: asyncio.Event) -> No
     async with worker.generate(generation()) as deltas:
         async for _ in deltas:
             frozen.set()
+
+
+class Boundless(SglangSchedulerServicer):
+    """An engine whose arguments hold a number that JSON does not have."""
+
+    async def GetServerInfo(self, _request: Any, _context: Any) -> GetServerInfoResponse:  # noqa: N802
+        """Tell them."""
+        told = GetServerInfoResponse()
+        told.server_args.update({"limit": float("inf")})
+        return told
+
+
+async def test_a_number_beyond_json_does_not_hide_the_rest() -> None:
+    """What an engine tells of itself is passed on, infinities as words."""
+    server = grpc.aio.server()
+    add_SglangSchedulerServicer_to_server(Boundless(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    worker = grpc_worker(f"grpc://127.0.0.1:{port}", runtime_type="sglang")
+    await worker.start()
+    told = await worker.server_info()
+    await worker.aclose()
+    await server.stop(None)
+
+    assert told == {"server_args": {"limit": "inf"}}
