@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from smg.workers.worker import Worker
 
 
+STALE_AT_MOST = 3
+"""Stale connections that one request may meet before they count as failures."""
+
+
 class Tries:
     """The tries of one request.
 
@@ -33,12 +37,14 @@ class Tries:
         self._budget = budget
         self._rng = rng
         self._failures = 0
-        self._forgiven = False
+        self._forgiven = 0
 
     def forgives(self, error: UpstreamError) -> bool:
-        """Whether to ask the same worker again at once: the connection was stale, which happens once per request."""
-        forgiven, self._forgiven = self._forgiven, True
-        return isinstance(error, StaleConnectionError) and not forgiven
+        """Whether to try again at once and for nothing: the connection was stale, as others in the pool may be too."""
+        if not isinstance(error, StaleConnectionError):
+            return False
+        self._forgiven += 1
+        return self._forgiven <= STALE_AT_MOST
 
     def note(self, error: UpstreamError, worker: Worker, request: InferenceRequest, sink: Sink) -> None:
         """Put the worker out; raise ``error`` if it is the final word whoever is left."""

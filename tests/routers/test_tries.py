@@ -47,12 +47,13 @@ def test_the_worker_may_ask_for_time():
     assert waits == [2.0, 5.0]
 
 
-def test_a_stale_connection_is_forgiven_once():
-    """The same worker may be asked again at once, the second time it counts."""
+def test_a_few_stale_connections_are_forgiven():
+    """A pool may hold several: three are forgiven, the fourth counts; another failure in between is none of them."""
     stale = StaleConnectionError(WorkerId("w"), "closed", retry=Retry.IF_IDEMPOTENT)
     state = tries(NONE_LEFT)
 
-    assert [state.forgives(stale), state.forgives(stale)] == [True, False]
+    assert not state.forgives(failure(Retry.SAFE))
+    assert [state.forgives(stale) for _ in range(4)] == [True, True, True, False]
 
 
 async def test_a_worker_that_closes_its_connections_serves_every_request():
