@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test fmt lint types layers proto unit cov proof faults faults-full test-engines run clean
+.PHONY: help setup demo test fmt lint types layers proto unit cov proof faults faults-full bench bench-peers test-engines run clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,12 @@ faults: $(READY) ## The fault catalogue at a tenth of its size, against the gate
 
 faults-full: $(READY) ## The fault catalogue with its full counts and times (hours)
 	@$(BIN)/python scripts/faults.py --size full
+
+bench: $(READY) ## Gateways side by side: ours, nginx, and those that bench-peers installed (BENCH="--rounds 5")
+	@$(BIN)/python -m scripts.bench $(BENCH)
+
+bench-peers: ## Install the gateways that ours is compared with, each in an environment of its own
+	@scripts/bench/peers.sh
 
 test-engines: $(READY) ## Real engines on this machine behind the gateway (installs several GB)
 	@scripts/engines/setup.sh

@@ -1,0 +1,1 @@
+"""Gateways compared side by side: ``python -m scripts.bench``."""

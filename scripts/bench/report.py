@@ -1,0 +1,67 @@
+"""Medians over rounds, and what each gateway costs beside ours."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scripts.bench.scenarios import Figures
+
+GOALS: tuple[tuple[str, tuple[str, ...], float], ...] = (
+    ("cpu us/request", ("vllm-router",), 0.75),
+    ("cpu us/request", ("smg",), 0.35),
+    ("cpu us/request", ("nginx",), 3.0),
+    ("cpu us/chunk", ("smg", "vllm-router"), 0.9),
+    ("added p50 ms", ("smg", "vllm-router"), 1.0),
+    ("cpu us/token", ("smg",), 1.6),
+    ("KiB/idle stream", ("smg",), 0.5),
+    ("cpu ms/MiB, 1 MiB", ("nginx",), 1.5),
+    ("cpu ms/MiB, 8 MiB", ("nginx",), 1.5),
+)
+"""A figure, the gateways whose best is the measure, and the most that ours may be of it."""
+
+
+class Results:
+    """Every figure of every gateway, a value a round."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, dict[str, list[float]]] = {}
+
+    def add(self, target: str, figures: Figures) -> None:
+        """Take one round's figures of a gateway."""
+        table = self.values.setdefault(target, {})
+        for name, value in figures.items():
+            table.setdefault(name, []).append(value)
+
+    def medians(self) -> dict[str, dict[str, float]]:
+        """Return each figure's median; of failures the sum."""
+        return {
+            target: {name: sum(row) if name == "failed" else statistics.median(row) for name, row in table.items()}
+            for target, table in self.values.items()
+        }
+
+
+def shown(medians: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return the table and the goals as lines."""
+    figures = list(dict.fromkeys(name for row in medians.values() for name in row))
+    lines = [f"{'':24}" + "".join(f"{target:>14}" for target in medians)]
+    for name in figures:
+        cells = [medians[target].get(name) for target in medians]
+        lines.append(f"{name:24}" + "".join(f"{'-' if cell is None else f'{cell:.4g}':>14}" for cell in cells))
+    return [*lines, "", *goals(medians)]
+
+
+def goals(medians: Mapping[str, Mapping[str, float]], ours: str = "ours") -> list[str]:
+    """Return each goal that this run can judge, as ratio of medians."""
+    lines = []
+    for name, rivals, most in GOALS:
+        theirs = [medians[rival][name] for rival in rivals if name in medians.get(rival, {})]
+        own = medians.get(ours, {}).get(name)
+        if theirs and own is not None:
+            ratio = own / min(theirs)
+            verdict = "met" if ratio <= most else "MISSED"
+            lines.append(f"{name}: {ratio:.2f} of {' or '.join(rivals)} (goal <= {most:g}) {verdict}")
+    return lines

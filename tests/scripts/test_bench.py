@@ -1,0 +1,54 @@
+"""The benchmark measures what it says: figures of a short run, medians, goals."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.bench.report import Results, goals, shown
+
+ROOT = Path(__file__).parents[2]
+
+
+def results():
+    """Return figures of three rounds of two gateways."""
+    made = Results()
+    for ours, theirs in ((10.0, 20.0), (12.0, 30.0), (90.0, 40.0)):
+        made.add("ours", {"cpu us/request": ours, "failed": 1.0})
+        made.add("smg", {"cpu us/request": theirs, "failed": 0.0})
+    return made
+
+
+def test_medians_are_compared_and_failures_added_up():
+    """A round that was disturbed moves no figure; no failure is lost."""
+    medians = results().medians()
+
+    assert medians == {
+        "ours": {"cpu us/request": 12.0, "failed": 3.0},
+        "smg": {"cpu us/request": 30.0, "failed": 0.0},
+    }
+    assert [line.split() for line in shown(medians)][1] == ["cpu", "us/request", "12", "30"]
+
+
+@pytest.mark.parametrize(("ours", "verdict"), [(10.5, "met"), (10.6, "MISSED")])
+def test_a_goal_is_judged_by_the_ratio(ours, verdict):
+    """At most 0.35 of what smg spends; goals whose rival was not there are not judged."""
+    lines = goals({"ours": {"cpu us/request": ours}, "smg": {"cpu us/request": 30.0}})
+
+    assert [line.split()[-1] for line in lines] == [verdict]
+
+
+def test_a_short_run_measures_our_gateway(tmp_path):
+    """Every figure of the scenario is there, and nothing failed."""
+    out = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "scripts.bench", "--targets", "ours", "--scenarios", "plain"]
+    subprocess.run([*command, "--rounds", "1", "--secs", "0.3", "--out", str(out)], cwd=ROOT, check=True, timeout=50)
+
+    figures = json.loads(out.read_text(encoding="utf-8"))["ours"]
+    assert figures["failed"] == [0.0]
+    assert figures["cpu us/request"][0] > 0
+    assert figures["requests/s"][0] > 0
