@@ -131,7 +131,7 @@ async def hold(port: int, many: int) -> dict[str, float]:
     callers = await connected(port, many, request(PROMPT_BYTES, stream=True, user="idle"))
     asked = [asyncio.get_running_loop().create_task(caller.ask()) for caller in callers]
     deadline = time.monotonic() + PATIENCE_SECS
-    while not all(caller.chunks for caller in callers) and time.monotonic() < deadline:
+    while not all(caller.chunks for caller in callers) and time.monotonic() < deadline:  # noqa: ASYNC110 - bytes come, nobody signals
         await asyncio.sleep(0.05)
     print("held", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
