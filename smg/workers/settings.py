@@ -112,7 +112,15 @@ class RetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     initial_backoff_ms: Annotated[int, msgspec.Meta(ge=0)] = 50
     max_backoff_ms: Annotated[int, msgspec.Meta(ge=0)] = 30_000
     backoff_multiplier: Annotated[float, msgspec.Meta(ge=1)] = 1.5
-    retryable_status_codes: tuple[Annotated[int, msgspec.Meta(ge=400, le=599)], ...] = (408, 429, 500, 502, 503, 504)
+    retryable_status_codes: tuple[Annotated[int, msgspec.Meta(ge=400, le=599)], ...] = (
+        408,
+        429,
+        500,
+        502,
+        503,
+        504,
+        529,
+    )
     disable_retry: bool = False
 
 
