@@ -314,5 +314,17 @@ class UpstreamRejectedError(UpstreamError):
         self.body = body
 
 
+class UpstreamWithheldError(UpstreamRejectedError):
+    """The worker's own error shows the gateway's key, so this one stands in its place, with the worker's status."""
+
+    code = "upstream_error_withheld"
+
+
+class UpstreamDeniedError(UpstreamError):
+    """The worker refused the credentials of the gateway, or asks for some that it was not given."""
+
+    code = "upstream_denied"
+
+
 class ConfigError(Exception):
     """A setting cannot be used; the message names it and the value wanted. Raised at start-up only."""

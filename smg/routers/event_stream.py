@@ -4,35 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from smg.core.errors import Retry, UpstreamError, UpstreamRejectedError
+from smg.core.errors import UpstreamError
 from smg.core.words import Outcome
+from smg.wire.choices import choices_asked
 from smg.wire.event_relay import EventRelay
 from smg.wire.sse import EventTooLargeError
 
 if TYPE_CHECKING:
-    from typing import Any
-
-    from smg.core.request import ReplyHead, Sink
+    from smg.core.request import InferenceRequest, ReplyHead, Sink
+    from smg.routers.judge import Judge
     from smg.workers.http_exchange import HttpAnswer
-    from smg.workers.http_worker import HttpWorker
     from smg.workers.lease import Lease
 
 LAST_BYTES_SECS = 1.0
-"""How long the end of a body may take after the end of its stream, before the connection is given up."""
+"""How long anything may take to come after the end of the answer itself, before the connection is given up: usage and
+``[DONE]`` after the last reason to finish, the end of the body after ``[DONE]``."""
 
 
 class EventStream:
-    """One stream under way from a worker to a sink."""
+    """One stream under way from a worker to a sink.
 
-    def __init__(self, worker: HttpWorker, answer: HttpAnswer, max_event_bytes: int) -> None:
-        self._worker = worker
+    It is complete with ``[DONE]``, or once every choice that was asked for has shown a reason to finish; from there on
+    nothing that the worker does, or fails to do, spoils it.
+    """
+
+    def __init__(self, request: InferenceRequest, answer: HttpAnswer, judge: Judge, max_event_bytes: int) -> None:
+        self._request = request
         self._chunks = answer.chunks()
         self._watch = answer.watch
+        self._judge = judge
         self._relay = EventRelay(max_event_bytes)
+        self._last_at: float | None = None
 
     async def pass_on(self, head: ReplyHead, sink: Sink, lease: Lease) -> None:
         """Relay to the last event; the caller's answer is finished before the worker's connection is.
@@ -43,10 +48,10 @@ class EventStream:
         await self._begin(head, sink)
         while not self._relay.ended:
             await self._watch.drained(sink)
-            if not (events := await self._next()):
+            if not (events := await (self._rest() if self._finished() else self._next())):
                 break
             sink.write(events)
-        self._judge(lease)
+        self._end(sink, lease)
         sink.finish()
         await self._last_bytes()
 
@@ -56,55 +61,62 @@ class EventStream:
         while not self._relay.begun:
             events = await self._next()
             waiting += events
-            if not events or len(waiting) > self._relay.max_event_bytes:
-                raise self._error("the worker's stream ended before it began")
+            if not self._relay.begun and (not events or len(waiting) > self._relay.max_event_bytes):
+                raise self._judge.broken("the worker's stream ended before it began")
         if self._relay.failure is not None:
-            raise _told(self._worker, self._relay.failure)
+            raise self._judge.told(self._relay.failure)
         sink.start(head)
         sink.write(waiting)
 
+    def _finished(self) -> bool:
+        finished = self._relay.finished
+        return bool(finished) and len(finished) >= self._asked
+
+    @cached_property
+    def _asked(self) -> int:
+        return choices_asked(self._request.endpoint, self._request.body)
+
     async def _next(self) -> bytes:
-        """Return the next whole events; nothing at the end of the body."""
+        """Return the next whole events; nothing at the end of the body, or of what may be passed on."""
         async for chunk in self._chunks:
             try:
                 events = self._relay.feed(chunk)
             except EventTooLargeError as error:
-                raise self._error("the worker sent too large an event") from error
+                raise self._judge.broken("the worker sent too large an event") from error
             if self._relay.begun:
                 self._watch.output()
-            if events:
+            if events or self._relay.ended:
                 return events
         return b""
 
-    def _judge(self, lease: Lease) -> None:
+    async def _rest(self) -> bytes:
+        """Return what still comes in time after the last reason to finish; nothing if that is a failure or silence."""
+        with suppress(TimeoutError, UpstreamError):
+            async with self._last_moments():
+                return await self._next()
+        return b""
+
+    def _end(self, sink: Sink, lease: Lease) -> None:
+        """Judge how the stream ended, and tell the caller where the engine told an error in its own words."""
         if self._relay.failure is not None:
-            lease.settle(Outcome.FAILED)  # told to the caller in the engine's own words
-        elif not self._relay.whole:
-            raise self._error("the worker ended the stream without completing it")
+            lease.settle(Outcome.FAILED)
+            if self._judge.withholds(self._relay.failure_event):
+                raise self._judge.broken("the worker's error is withheld")
+            sink.write(self._relay.failure_event)
+        elif not (self._relay.done or self._finished()):
+            raise self._judge.broken("the worker ended the stream without completing it")
         lease.settle(Outcome.SUCCEEDED)
 
     async def _last_bytes(self) -> None:
         """Read to the body's end, so that the connection can be used again."""
         with suppress(TimeoutError, UpstreamError):
-            async with asyncio.timeout(LAST_BYTES_SECS):
+            async with self._last_moments():
                 async for _ in self._chunks:
                     pass
 
-    def _error(self, message: str) -> UpstreamError:
-        return UpstreamError(self._worker.id, message, retry=Retry.IF_IDEMPOTENT)
-
-
-def _told(worker: HttpWorker, failure: dict[str, Any]) -> UpstreamError:
-    """Return the error that a stream began with; a status in it is the engine's verdict on the request."""
-    told = failure["error"]
-    status = told.get("code") if isinstance(told, dict) else None
-    if not isinstance(status, int) or not 400 <= status <= 599:  # noqa: PLR2004
-        return UpstreamError(worker.id, "the worker's stream began with an error", retry=Retry.IF_IDEMPOTENT)
-    retryable = status in worker.settings.retry.retryable_status_codes
-    return UpstreamRejectedError(
-        worker.id,
-        upstream_status=status,
-        headers=((b"content-type", b"application/json"),),
-        body=msgspec.json.encode(failure),
-        retry=Retry.IF_IDEMPOTENT if retryable else Retry.NEVER,
-    )
+    def _last_moments(self) -> asyncio.Timeout:
+        """Return the time left after the answer itself; it begins the first time, and the clocks end with it."""
+        if self._last_at is None:
+            self._watch.stop()
+            self._last_at = asyncio.get_running_loop().time() + LAST_BYTES_SECS
+        return asyncio.timeout_at(self._last_at)

@@ -4,22 +4,20 @@ Theory: bytes are looked at only as far as needed. Nearly every chunk ends with 
 mark that matters, so the usual way is one comparison and three searches. Only a chunk with a mark in it is read
 closely, since text inside an event may imitate one.
 
-A stream is *whole* once it has shown ``[DONE]`` or a reason to finish. Nothing is passed on after ``[DONE]``, nor after
-an event that tells an error.
+Nothing is passed on after ``[DONE]``. An event that tells an error is held back, and nothing follows it: whether the
+caller may see it is for others to say.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
-import msgspec
-
+from smg.wire.choices import A_REASON, choices_finished
 from smg.wire.sse import EventTooLargeError, SseFramer
+from smg.wire.told import BrokenJsonError, ToldError, told_error
 
 _EDGE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
 _DONE = re.compile(rb"(?:\A|[\r\n])data: ?\[DONE\][ \t]*(?=[\r\n])")
-_FINISH = re.compile(rb'"finish_reason"\s*:\s*["{]')
 _DATA = re.compile(rb"(?:\A|[\r\n])data")
 LONGEST_EDGE = 4
 
@@ -31,19 +29,23 @@ class EventRelay:
         max_event_bytes: How much of an unfinished event is held.
         begun: An event with data has passed; comments alone do not begin a stream.
         ended: Nothing more is to be passed on.
-        whole: The stream said that it is complete.
+        done: The stream said ``[DONE]``.
+        finished: Choices that have shown why they finished.
         failure: What the engine told in an error event; None where it told none.
+        failure_event: That event as it came.
     """
 
-    __slots__ = ("_held", "begun", "ended", "failure", "max_event_bytes", "whole")
+    __slots__ = ("_held", "begun", "done", "ended", "failure", "failure_event", "finished", "max_event_bytes")
 
     def __init__(self, max_event_bytes: int) -> None:
         self.max_event_bytes = max_event_bytes
         self._held = bytearray()
         self.begun = False
         self.ended = False
-        self.whole = False
-        self.failure: dict[str, Any] | None = None
+        self.done = False
+        self.finished: set[int] = set()
+        self.failure: ToldError | None = None
+        self.failure_event = b""
 
     def feed(self, chunk: bytes) -> bytes:
         """Return the bytes of the events that ``chunk`` completes.
@@ -70,31 +72,33 @@ class EventRelay:
 
     def _noted(self, events: bytes) -> bytes:
         if b"[DONE]" in events and (done := _DONE.search(events)) is not None:
-            self.whole = self.ended = True
+            self.done = self.ended = True
             edge = _EDGE.search(events, done.end())
             events = events if edge is None else events[: edge.end()]
         if b'"error"' in events:
             events = self._up_to_error(events)
-        if not self.whole and self.failure is None and b'"finish_reason"' in events:
-            self.whole = _FINISH.search(events) is not None
+        if b'"finish_reason"' in events and A_REASON.search(events) is not None:
+            self.finished |= choices_finished(events)
         return events
 
     def _up_to_error(self, events: bytes) -> bytes:
         begin = 0
         for edge in _EDGE.finditer(events):
-            if (failure := _error_in(events[begin : edge.end()])) is not None:
-                self.failure, self.ended, self.whole = failure, True, False
-                return events[: edge.end()]
+            event = events[begin : edge.end()]
+            if (failure := _error_in(event)) is not None:
+                self.failure, self.failure_event = failure, event
+                self.ended, self.done = True, False
+                return events[:begin]
             begin = edge.end()
         return events
 
 
-def _error_in(event: bytes) -> dict[str, Any] | None:
+def _error_in(event: bytes) -> ToldError | None:
     for data in SseFramer(len(event) + 1).feed(event):
         try:
-            told = msgspec.json.decode(data, type=dict[str, Any])
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+            told = told_error(data)
+        except BrokenJsonError:
             continue
-        if told.get("error"):
+        if told is not None:
             return told
     return None

@@ -29,10 +29,11 @@ class HttpAnswer:
         status: 100 to 999, as the engine sent it; redirects are not followed.
         headers: As they came, repeats kept, the body's coding untouched.
         length: Bytes of the body as the engine announced it; None where it did not.
+        content_type: In lower case, without parameters; empty where it named none.
         watch: The exchange's clocks; who reads the body tells them of output and of pauses.
     """
 
-    __slots__ = ("_response", "_worker_id", "headers", "length", "status", "watch")
+    __slots__ = ("_response", "_worker_id", "content_type", "headers", "length", "status", "watch")
 
     def __init__(self, worker_id: WorkerId, response: aiohttp.ClientResponse, watch: Watch) -> None:
         self._worker_id = worker_id
@@ -41,6 +42,8 @@ class HttpAnswer:
         self.status = response.status
         self.headers: RawHeaders = response.raw_headers
         self.length = response.content_length
+        named = next((value for name, value in self.headers if name.lower() == b"content-type"), b"")
+        self.content_type = named.partition(b";")[0].strip().lower()
 
     async def read(self, limit_bytes: int) -> bytes:
         """Return the whole body.

@@ -52,7 +52,7 @@ class Watch:
         UpstreamTimeoutError: On leaving, if a clock has run out; says which, what it was set to and what elapsed.
     """
 
-    __slots__ = ("_clocks", "_loop", "_ran_out", "_scope", "_timer", "_worker_id")
+    __slots__ = ("_clocks", "_loop", "_ran_out", "_scope", "_stopped", "_timer", "_worker_id")
 
     def __init__(
         self, worker_id: WorkerId, settings: ClockSettings, *, stream: bool, began_at: float | None = None
@@ -64,6 +64,7 @@ class Watch:
         self._scope = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle | None = None
         self._ran_out: RanOut | None = None
+        self._stopped = False
 
     async def __aenter__(self) -> Self:
         await self._scope.__aenter__()
@@ -112,6 +113,12 @@ class Watch:
         self._clocks.resume(self._loop.time())
         self._arm()
 
+    def stop(self) -> None:
+        """Note that the answer is complete: no clock ends it from here on; who reads on sets a deadline of its own."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+
     async def drained(self, sink: Sink) -> None:
         """Wait until the caller takes more, if it must be waited for; raises as ``Sink.drain`` does."""
         if sink.paused:
@@ -122,7 +129,8 @@ class Watch:
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(self._clocks.next_deadline(), self._look)
+        if not self._stopped:
+            self._timer = self._loop.call_at(self._clocks.next_deadline(), self._look)
 
     def _look(self) -> None:
         self._ran_out = self._clocks.expired(self._loop.time())

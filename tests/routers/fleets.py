@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
     Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
+FIRST, SECOND = b'{"n":1}', b'{"n":2}'
+"""Answers to be told apart."""
+
 
 class Fleetful:
     """A fleet of HTTP workers, the attempt loop over it, and what was observed."""
@@ -61,10 +64,12 @@ class Fleetful:
 
 
 @asynccontextmanager
-async def fleet_of(*handles: Handle, retry: RetrySettings | None = None) -> AsyncIterator[Fleetful]:
+async def fleet_of(
+    *handles: Handle, retry: RetrySettings | None = None, api_key: str | None = None
+) -> AsyncIterator[Fleetful]:
     """Start one backend per handler and a ready worker ``w0``, ``w1`` … in front of each."""
     async with AsyncExitStack() as stack:
-        defaults = msgspec.structs.replace(QUICK, retry=retry or RetrySettings())
+        defaults = msgspec.structs.replace(QUICK, retry=retry or RetrySettings(), api_key=api_key)
         workers = [await _worker(stack, f"w{n}", handle, defaults) for n, handle in enumerate(handles)]
         yield Fleetful(workers)
 

@@ -11,17 +11,17 @@ from smg.core.words import LifeState, Outcome
 from smg.testing.sink import CollectingSink
 from smg.workers.life import Life
 from smg.workers.settings import RetrySettings
-from tests.routers.fleets import answering, breaking, fleet_of, inference
+from tests.routers.fleets import SECOND, answering, breaking, fleet_of, inference
 
 
 async def test_a_failed_worker_is_followed_by_another():
     """A refused connection moves the request to the next worker, which answers."""
-    async with fleet_of(answering(), answering(body=b"second")) as fleet:
+    async with fleet_of(answering(), answering(body=SECOND)) as fleet:
         await fleet.workers[0].aclose()
         sink, request = CollectingSink(), inference()
         await fleet.attempts.route(request, sink)
 
-        assert sink.body == b"second"
+        assert sink.body == SECOND
         assert request.trail.attempts == 2
         assert request.trail.worker_id == "w1"
 
@@ -85,11 +85,11 @@ async def test_nothing_is_retried_after_the_first_byte():
 
 async def test_a_stream_without_a_first_byte_is_retried():
     """A worker that sends a head and breaks off is replaced before the caller sees anything."""
-    async with fleet_of(breaking(b""), answering(body=b"whole")) as fleet:
+    async with fleet_of(breaking(b""), answering(body=SECOND)) as fleet:
         sink = CollectingSink()
         await fleet.attempts.route(inference(stream=True), sink)
 
-        assert sink.body == b"whole"
+        assert sink.body == SECOND
 
 
 async def test_a_plain_answer_that_breaks_off_is_retried():

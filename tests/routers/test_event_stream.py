@@ -10,12 +10,16 @@ from aiohttp import web
 from smg.core.errors import StreamBrokenError, UpstreamError, UpstreamRejectedError
 from smg.core.events import AttemptEnded
 from smg.core.words import Outcome
+from smg.routers import event_stream
 from smg.testing.sink import CollectingSink
 from tests.routers.fleets import answering, fleet_of, inference
 
 TOKEN = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":null}]}\n\n'
 LAST = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
+OTHER = b'data: {"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}\n\n'
 DONE = b"data: [DONE]\n\n"
+BODY = b'{"model":"tiny"}'
+TWO = b'{"model":"tiny","n":2}'
 
 
 class ShownSink(CollectingSink):
@@ -31,8 +35,13 @@ class ShownSink(CollectingSink):
         self.shown.set()
 
 
-def streaming(*pieces: bytes | asyncio.Event, seen: list[str] | None = None, then: asyncio.Event | None = None):
-    """Answer with these pieces as one event stream; then end it, or wait for ``then``."""
+def streaming(
+    *pieces: bytes | asyncio.Event,
+    seen: list[str] | None = None,
+    then: asyncio.Event | None = None,
+    reset: bool = False,
+):
+    """Answer with these pieces as one event stream; then end it, reset it, or wait for ``then``."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         await request.read()
@@ -44,18 +53,20 @@ def streaming(*pieces: bytes | asyncio.Event, seen: list[str] | None = None, the
             await (piece.wait() if isinstance(piece, asyncio.Event) else response.write(piece))
         if then is not None:
             await then.wait()
+        if reset and request.transport is not None:
+            request.transport.abort()
         await response.write_eof()
         return response
 
     return handle
 
 
-async def outcome_of(*handles, sink=None):
+async def outcome_of(*handles, sink=None, body=BODY, api_key=None):
     """Route one stream and return sink, error and outcomes."""
-    async with fleet_of(*handles) as fleet:
+    async with fleet_of(*handles, api_key=api_key) as fleet:
         sink, error = sink or CollectingSink(), None
         try:
-            await asyncio.wait_for(fleet.attempts.route(inference(stream=True), sink), 10)
+            await asyncio.wait_for(fleet.attempts.route(inference(body, stream=True), sink), 10)
         except UpstreamError as raised:
             error = raised
         return sink, error, [event.outcome for event in fleet.observer.of(AttemptEnded)]
@@ -73,6 +84,52 @@ async def test_a_reason_to_finish_is_enough():
     sink, error, outcomes = await outcome_of(streaming(TOKEN, LAST))
 
     assert (sink.body, sink.finished, error, outcomes) == (TOKEN + LAST, True, None, [Outcome.SUCCEEDED])
+
+
+@pytest.mark.parametrize("end", ["fin", "reset", "silence"])
+async def test_a_finished_stream_is_whole_however_it_ends(end, monkeypatch):
+    """What the worker does after the last reason to finish, or fails to do, costs the caller a moment at most."""
+    monkeypatch.setattr(event_stream, "LAST_BYTES_SECS", 0.1)
+    sink = ShownSink()
+    worker = streaming(LAST, sink.shown, reset=end == "reset", then=asyncio.Event() if end == "silence" else None)
+    _, error, outcomes = await outcome_of(worker, sink=sink)
+
+    assert (sink.body, sink.finished, error, outcomes) == (LAST, True, None, [Outcome.SUCCEEDED])
+
+
+async def test_usage_after_the_finish_still_comes():
+    """What comes in time after the last reason to finish belongs to the answer."""
+    sink = ShownSink()
+    usage = b'data: {"choices":[],"usage":{"total_tokens":3}}\n\n'
+    _, error, _ = await outcome_of(streaming(LAST, sink.shown, usage, DONE), sink=sink)
+
+    assert (sink.body, sink.finished, error) == (LAST + usage + DONE, True, None)
+
+
+@pytest.mark.parametrize("end", ["fin", "reset"])
+async def test_one_of_two_choices_is_not_the_whole(end):
+    """A reason to finish counts for its own choice; the other one is missing."""
+    sink = ShownSink()
+    worker = streaming(TOKEN, LAST, sink.shown, reset=end == "reset")
+    _, error, outcomes = await outcome_of(worker, sink=sink, body=TWO)
+
+    assert isinstance(error, StreamBrokenError)
+    assert (sink.body, sink.finished, outcomes) == (TOKEN + LAST, False, [Outcome.FAILED])
+
+
+async def test_a_choice_may_take_longer_than_the_first(monkeypatch):
+    """The end of one choice does not hurry the other."""
+    monkeypatch.setattr(event_stream, "LAST_BYTES_SECS", 0.05)
+    sink, late = ShownSink(), asyncio.Event()
+    worker = streaming(LAST, late, OTHER, reset=True)
+    async with fleet_of(worker) as fleet:
+        task = asyncio.get_running_loop().create_task(fleet.attempts.route(inference(TWO, stream=True), sink))
+        await asyncio.wait_for(sink.shown.wait(), 5)
+        await asyncio.wait([task], timeout=0.1)
+        late.set()
+        await asyncio.wait_for(task, 5)
+
+    assert (sink.body, sink.finished) == (LAST + OTHER, True)
 
 
 async def test_an_end_without_either_is_no_success():
@@ -95,8 +152,9 @@ async def test_a_begin_that_blames_the_caller_is_the_answer():
     """An error event with a caller's status becomes an answer with that status, and nobody else is asked."""
     seen: list[str] = []
     bad = streaming(b'data: {"error":{"message":"too long","code":400}}\n\n', seen=seen)
-    sink, error, _ = await outcome_of(bad, answering(seen=seen))
+    sink, error, outcomes = await outcome_of(bad, answering(seen=seen))
 
+    assert outcomes == [Outcome.SUCCEEDED]
     assert isinstance(error, UpstreamRejectedError)
     assert error.upstream_status == 400
     assert error.body == b'{"error":{"message":"too long","code":400}}'
@@ -106,11 +164,21 @@ async def test_a_begin_that_blames_the_caller_is_the_answer():
 
 async def test_an_error_in_the_middle_is_the_last_event():
     """The engine's own error event is passed on, nothing after it, and the worker is blamed."""
-    told = b'data: {"error":{"message":"x","code":500}}\n\n'
+    told = b'event: error\ndata: {"error":{"message":"x","code":500}}\n\n'
     sink = ShownSink()
     _, error, outcomes = await outcome_of(streaming(TOKEN, sink.shown, told, DONE), sink=sink)
 
     assert (sink.body, sink.finished, error, outcomes) == (TOKEN + told, True, None, [Outcome.FAILED])
+
+
+async def test_an_error_event_that_shows_the_key_is_withheld():
+    """The stream breaks off instead, and the worker is blamed."""
+    told = b'data: {"error":{"message":"no \\u0073k-key"}}\n\n'
+    sink = ShownSink()
+    _, error, outcomes = await outcome_of(streaming(TOKEN, sink.shown, told, DONE), sink=sink, api_key="sk-key")
+
+    assert isinstance(error, StreamBrokenError)
+    assert (sink.body, sink.finished, outcomes) == (TOKEN, False, [Outcome.FAILED])
 
 
 async def test_half_an_event_never_reaches_the_caller():

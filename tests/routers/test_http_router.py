@@ -8,12 +8,12 @@ import dataclasses
 import pytest
 from aiohttp import web
 
-from smg.core.errors import UnsupportedEndpointError
+from smg.core.errors import UnsupportedEndpointError, UpstreamError
 from smg.core.events import AttemptEnded
 from smg.core.words import Endpoint, Outcome, Runtime
 from smg.testing.sink import CollectingSink
 from smg.workers.spec import read_spec
-from tests.routers.fleets import answering, fleet_of, inference
+from tests.routers.fleets import SECOND, answering, fleet_of, inference
 
 
 async def test_bytes_pass_untouched_both_ways():
@@ -45,8 +45,9 @@ async def test_every_header_value_comes_back():
         return response
 
     async with fleet_of(answer) as fleet:
-        sink = CollectingSink()
-        await fleet.attempts.route(inference(), sink)
+        sink, request = CollectingSink(), inference()
+        request.headers = (*request.headers, (b"Accept-Encoding", b"gzip, br"))
+        await fleet.attempts.route(request, sink)
 
     assert sink.head is not None
     fields = [(name.lower(), value) for name, value in sink.head.headers]
@@ -86,7 +87,7 @@ async def test_a_slow_caller_slows_the_worker():
     async with fleet_of(flood) as fleet:
         sink = CollectingSink()
         sink.pause()
-        task = asyncio.get_running_loop().create_task(fleet.attempts.route(inference(stream=True), sink))
+        task = asyncio.get_running_loop().create_task(fleet.attempts.route(inference(), sink))
         await asyncio.wait_for(sink.until_drained_on(), 5)
         held = len(sink.body)
         sink.resume()
@@ -98,28 +99,61 @@ async def test_a_slow_caller_slows_the_worker():
 
 async def test_a_worker_of_another_model_is_no_candidate():
     """Only workers that serve the model are offered."""
-    async with fleet_of(answering(), answering(body=b"b")) as fleet:
+    async with fleet_of(answering(), answering(body=SECOND)) as fleet:
         fleet.workers[0].models = read_spec({"url": "http://x", "models": [{"id": "big"}]}).models
         sink = CollectingSink()
         await fleet.attempts.route(inference(), sink)
 
-        assert sink.body == b"b"
+        assert sink.body == SECOND
 
 
 async def test_an_engine_without_the_path_is_not_asked():
     """``/generate`` goes to an engine that has it; where none has, the caller is told so."""
-    async with fleet_of(answering(), answering(body=b"b")) as fleet:
+    async with fleet_of(answering(), answering(body=SECOND)) as fleet:
         lacking, having = fleet.workers
         lacking.detected, having.detected = Runtime.VLLM, Runtime.SGLANG
         request = dataclasses.replace(inference(), endpoint=Endpoint.GENERATE, path="/generate")
         sink = CollectingSink()
         await fleet.attempts.route(request, sink)
 
-        assert sink.body == b"b"
+        assert sink.body == SECOND
 
         having.detected = Runtime.VLLM
         with pytest.raises(UnsupportedEndpointError):
             await fleet.attempts.route(request, CollectingSink())
+
+
+async def typed(content_type: str, body: bytes, *, stream: bool, coding: str | None = None) -> CollectingSink:
+    """Route one request to a worker that answers with this type and coding."""
+
+    async def answer(_: web.BaseRequest) -> web.Response:
+        headers = {"content-type": content_type} | ({} if coding is None else {"content-encoding": coding})
+        return web.Response(body=body, headers=headers)
+
+    async with fleet_of(answer) as fleet:
+        sink = CollectingSink()
+        await fleet.attempts.route(inference(stream=stream), sink)
+        return sink
+
+
+async def test_a_stream_that_was_asked_for_may_come_whole():
+    """A server that cannot stream answers in JSON, and the caller is told by its type."""
+    sink = await typed("application/json; charset=utf-8", b'{"b":1}', stream=True)
+
+    assert (sink.body, sink.finished) == (b'{"b":1}', True)
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "application/octet-stream", ""])
+async def test_a_stream_that_was_asked_for_comes_as_nothing_else(content_type):
+    """However large it is, nothing of it reaches the caller."""
+    with pytest.raises(UpstreamError, match="did not answer with an event stream"):
+        await typed(content_type, b"<html>" + b" " * 2_000_000, stream=True)
+
+
+async def test_a_coding_nobody_asked_for_is_refused():
+    """The caller could not read it."""
+    with pytest.raises(UpstreamError, match="coding that was not asked for"):
+        await typed("application/json", b"\x1f\x8b", stream=False, coding="gzip")
 
 
 async def test_a_caller_who_leaves_while_drained_counts_against_nobody():

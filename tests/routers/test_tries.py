@@ -17,7 +17,7 @@ from smg.resilience.settings import BudgetSettings
 from smg.routers.tries import Tries
 from smg.testing.sink import CollectingSink
 from smg.workers.settings import RetrySettings
-from tests.routers.fleets import answering, fleet_of, inference
+from tests.routers.fleets import FIRST, SECOND, answering, fleet_of, inference
 
 NONE_LEFT = BudgetSettings(ratio=0.0, floor=0)
 
@@ -95,11 +95,11 @@ async def test_a_worker_that_keeps_failing_is_left_alone():
 
 async def test_a_busy_worker_is_passed_over():
     """A worker with as many requests as it may have refuses the lease, and another is picked without a try."""
-    async with fleet_of(answering(body=b"a"), answering(body=b"b")) as fleet:
+    async with fleet_of(answering(body=FIRST), answering(body=SECOND)) as fleet:
         full = fleet.workers[0]
         full.in_flight = full.settings.pool.max_in_flight
         sink, request = CollectingSink(), inference()
         await fleet.attempts.route(request, sink)
         full.in_flight = 0
 
-        assert (sink.body, request.trail.attempts) == (b"b", 1)
+        assert (sink.body, request.trail.attempts) == (SECOND, 1)

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from smg.wire.event_relay import EventRelay
 from smg.wire.sse import EventTooLargeError
+from smg.wire.told import ToldError
 
 TOKEN = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":null}]}\n\n'
 LAST = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
+OTHER = b'data: {"choices":[{"index":1,"delta":{},"finish_reason":"length"}]}\n\n'
 DONE = b"data: [DONE]\n\n"
 ERROR = b'data: {"error":{"message":"gone","code":500}}\n\n'
 
@@ -25,38 +27,47 @@ def passed(stream: bytes, places: tuple[int, ...] = ()) -> tuple[bytes, EventRel
 
 
 @pytest.mark.parametrize(
-    ("stream", "expected", "whole"),
+    ("stream", "expected", "done", "finished"),
     [
-        pytest.param(TOKEN + LAST + DONE, TOKEN + LAST + DONE, True, id="whole"),
-        pytest.param(TOKEN + LAST, TOKEN + LAST, True, id="a reason to finish is enough"),
-        pytest.param(TOKEN, TOKEN, False, id="neither"),
-        pytest.param(TOKEN + b"data: {half", TOKEN, False, id="half an event is held back"),
-        pytest.param(TOKEN + DONE + TOKEN, TOKEN + DONE, True, id="nothing after the end"),
-        pytest.param(TOKEN + DONE + DONE, TOKEN + DONE, True, id="one end"),
-        pytest.param(b"data:[DONE]\r\n\r\n", b"data:[DONE]\r\n\r\n", True, id="without a space, crlf"),
-        pytest.param(b'data: {"t":"data: [DONE]"}\n\n', b'data: {"t":"data: [DONE]"}\n\n', False, id="in a text"),
-        pytest.param(b'data: {"t":"\\"finish_reason\\": \\"x\\""}\n\n', None, False, id="a reason in a text"),
-        pytest.param(b'data: {"meta_info":{"finish_reason":{"type":"stop"}}}\n\n', None, True, id="as an object"),
-        pytest.param(b": ping\n\n" + TOKEN, b": ping\n\n" + TOKEN, False, id="comments pass"),
+        pytest.param(TOKEN + LAST + DONE, TOKEN + LAST + DONE, True, {0}, id="whole"),
+        pytest.param(TOKEN + LAST, TOKEN + LAST, False, {0}, id="a reason to finish"),
+        pytest.param(TOKEN, TOKEN, False, set(), id="neither"),
+        pytest.param(TOKEN + b"data: {half", TOKEN, False, set(), id="half an event is held back"),
+        pytest.param(TOKEN + DONE + TOKEN, TOKEN + DONE, True, set(), id="nothing after the end"),
+        pytest.param(TOKEN + DONE + DONE, TOKEN + DONE, True, set(), id="one end"),
+        pytest.param(b"data:[DONE]\r\n\r\n", b"data:[DONE]\r\n\r\n", True, set(), id="without a space, crlf"),
+        pytest.param(b'data: {"t":"data: [DONE]"}\n\n', None, False, set(), id="in a text"),
+        pytest.param(b'data: {"t":"\\"finish_reason\\": \\"x\\""}\n\n', None, False, set(), id="a reason in a text"),
+        pytest.param(b'data: {"meta_info":{"finish_reason":{"type":"stop"}}}\n\n', None, False, {0}, id="as an object"),
+        pytest.param(LAST + OTHER, None, False, {0, 1}, id="two reasons"),
+        pytest.param(b": ping\n\n" + TOKEN, None, False, set(), id="comments pass"),
     ],
 )
-def test_what_passes_and_how_it_ended(stream, expected, whole):
-    """Whole events pass as they came up to the real end, and whether that came is known."""
+def test_what_passes_and_how_it_ended(stream, expected, done, finished):
+    """Whole events pass as they came up to the real end; whether that came is known, and which choices finished."""
     through, relay = passed(stream)
 
     assert through == (stream if expected is None else expected)
-    assert relay.whole is whole
+    assert (relay.done, relay.finished) == (done, finished)
     assert relay.failure is None
 
 
-def test_an_error_event_is_the_last():
+def test_an_error_event_is_held_back():
     """What the engine told is kept, and nothing follows it."""
-    through, relay = passed(TOKEN + ERROR + DONE)
+    through, relay = passed(TOKEN + b"event: error\n" + ERROR + DONE)
 
-    assert through == TOKEN + ERROR
-    assert relay.failure == {"error": {"message": "gone", "code": 500}}
-    assert not relay.whole
-    assert relay.ended
+    assert through == TOKEN
+    assert relay.failure == ToldError(b'{"error":{"message":"gone","code":500}}', None)
+    assert relay.failure_event == b"event: error\n" + ERROR
+    assert (relay.ended, relay.done) == (True, False)
+
+
+def test_an_error_event_far_too_deep_is_no_error():
+    """It is passed on like any event: what cannot be read is not judged."""
+    stream = b'data: {"error":' + b"[" * 100_000 + b"\n\n"
+    through, relay = passed(stream)
+
+    assert (through, relay.failure) == (stream, None)
 
 
 def test_the_word_error_is_no_error():
@@ -85,8 +96,15 @@ def test_an_endless_event_is_refused():
         relay.feed(b"x" * 200)
 
 
+def known(relay: EventRelay) -> tuple[object, ...]:
+    """Return what a relay knows of its stream."""
+    return (relay.begun, relay.done, relay.ended, relay.finished, relay.failure)
+
+
 @given(
-    st.lists(st.sampled_from([TOKEN, LAST, DONE, ERROR, b": ping\r\n\r\n", b"data: a\r\r", b"data: b\n\r\n", b"\n"])),
+    st.lists(
+        st.sampled_from([TOKEN, LAST, OTHER, DONE, ERROR, b": ping\r\n\r\n", b"data: a\r\r", b"data: b\n\r\n", b"\n"])
+    ),
     st.lists(st.integers(0, 10_000), max_size=8).map(tuple),
 )
 def test_the_cuts_do_not_matter(events, places):
@@ -95,4 +113,4 @@ def test_the_cuts_do_not_matter(events, places):
     whole, cut = passed(stream), passed(stream, places)
 
     assert cut[0].rstrip(b"\r\n") == whole[0].rstrip(b"\r\n")
-    assert (cut[1].whole, cut[1].ended, cut[1].failure) == (whole[1].whole, whole[1].ended, whole[1].failure)
+    assert known(cut[1]) == known(whole[1])

@@ -86,3 +86,13 @@ async def test_other_time_outs_are_their_owners():
     with pytest.raises(TimeoutError, match="theirs"):
         async with watch():
             raise TimeoutError("theirs")
+
+
+async def test_a_stopped_watch_ends_nothing():
+    """Once the answer is complete neither silence nor the total ends it, nor does a slow caller start them again."""
+    async with watch(between_chunks=0.02, total=0.03) as running:
+        running.output()
+        running.stop()
+        running.pause()
+        running.resume()
+        await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.1)

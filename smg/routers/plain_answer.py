@@ -1,0 +1,91 @@
+"""A worker's plain answer relayed to a caller: one that is not too large is held back until it is known to be one."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from smg.core.words import Endpoint
+from smg.wire.codings import codings_of
+from smg.wire.told import BrokenJsonError, told_error
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from smg.core.request import InferenceRequest, ReplyHead, Sink
+    from smg.routers.judge import Judge
+    from smg.workers.http_exchange import HttpAnswer
+    from smg.workers.watch import Watch
+
+WHOLE_BYTES = 1 << 20
+"""A plain answer up to this size is read whole before the caller sees its head, so that a worker which breaks off in
+it, or answers with something else, can be replaced."""
+
+OBJECTS = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.EMBEDDINGS})
+"""Answered with a JSON object by every engine; elsewhere some answer with an array."""
+
+EVENTS = b"text/event-stream"
+BINARY = (Endpoint.EMBEDDINGS, b"application/octet-stream")
+"""Embeddings may be asked for as bare numbers."""
+
+
+class PlainAnswer:
+    """One answer under way from a worker to a sink."""
+
+    def __init__(self, request: InferenceRequest, answer: HttpAnswer, judge: Judge) -> None:
+        self._request = request
+        self._answer = answer
+        self._judge = judge
+
+    async def pass_on(self, head: ReplyHead, sink: Sink) -> None:
+        """Relay to the last byte.
+
+        Raises:
+            UpstreamError: The answer broke off; or it was short enough to be looked at, and is none.
+        """
+        chunks = self._answer.chunks()
+        self._answer.watch.output()
+        begun, ended = await _begin(chunks, self._most_held())
+        if ended:
+            self._check(begun)
+            head = dataclasses.replace(head, length=len(begun))
+        sink.start(head)
+        sink.write(begun)
+        if not ended:
+            await _pass_on(chunks, sink, self._answer.watch)
+        sink.finish()
+
+    def _most_held(self) -> int:
+        """Return how much may be held back: nothing of what will be too large, nor of a stream in a coding."""
+        passing = (self._answer.length or 0) > WHOLE_BYTES or self._answer.content_type == EVENTS
+        return 0 if passing else WHOLE_BYTES
+
+    def _check(self, body: bytes) -> None:
+        """Raise the error for a body that is no answer; one in a coding that was asked for is not looked into."""
+        if codings_of(self._answer.headers) or (self._request.endpoint, self._answer.content_type) == BINARY:
+            return
+        try:
+            error = told_error(body, or_list=self._request.endpoint not in OBJECTS)
+        except BrokenJsonError as broken:
+            raise self._judge.broken("the worker did not answer in json") from broken
+        if error is not None:
+            raise self._judge.told(error)
+
+
+async def _begin(chunks: AsyncIterator[bytes], most: int) -> tuple[bytes, bool]:
+    """Read the body, or a little more than ``most`` of it; return what came, and whether it has ended."""
+    begun: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        begun.append(chunk)
+        size += len(chunk)
+        if size > most:
+            return b"".join(begun), False
+    return b"".join(begun), True
+
+
+async def _pass_on(chunks: AsyncIterator[bytes], sink: Sink, watch: Watch) -> None:
+    await watch.drained(sink)
+    async for chunk in chunks:
+        sink.write(chunk)
+        await watch.drained(sink)
