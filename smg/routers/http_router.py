@@ -74,7 +74,8 @@ class HttpRouter(Router):
         headers, body = self._outgoing(worker, request)
         clocks = with_overrides(worker.settings.timeouts, request.headers)
         watch = Watch(worker.id, clocks, stream=request.stream, began_at=request.began_at)
-        judge = Judge(worker, request.id, headers, lease)
+        callers_pass = worker.settings.api_key is None and not self._gateway_auth
+        judge = Judge(worker, request, lease, callers_pass=callers_pass)
         async with worker.exchange("POST", request.path, headers, body, watch=watch) as answer:
             await _check_head(request, answer, judge)
             head = ReplyHead(answer.status, downstream_headers(answer.headers), answer.length)

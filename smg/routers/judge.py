@@ -18,9 +18,7 @@ from smg.wire.headers import CREDENTIALS, downstream_headers
 from smg.wire.secrets import shows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from smg.core.request import RawHeaders
+    from smg.core.request import InferenceRequest, RawHeaders
     from smg.wire.told import ToldError
     from smg.workers.http_exchange import HttpAnswer
     from smg.workers.http_worker import HttpWorker
@@ -36,12 +34,12 @@ JSON: RawHeaders = ((b"content-type", b"application/json"),)
 class Judge:
     """Judges the errors with which one worker answers one request."""
 
-    def __init__(self, worker: HttpWorker, request_id: str, sent: Sequence[tuple[str, str]], lease: Lease) -> None:
-        """Take the parts; ``sent`` are the fields the worker was sent."""
+    def __init__(self, worker: HttpWorker, request: InferenceRequest, lease: Lease, *, callers_pass: bool) -> None:
+        """Take the parts; ``callers_pass`` where credentials that a caller brings go through to the worker."""
         self._worker = worker
-        self._request_id = request_id
-        self._sent = sent
+        self._request = request
         self._lease = lease
+        self._callers_pass = callers_pass
 
     def broken(self, message: str) -> UpstreamError:
         """Return the error for an answer that is none; another worker may give one."""
@@ -64,9 +62,8 @@ class Judge:
         return key is not None and shows(key, body, headers)
 
     def _judged(self, status: int, headers: RawHeaders, body: bytes, secs: float | None = None) -> UpstreamError:
-        if status in DENIALS and not self._callers_credentials():
-            message = "the worker refused the gateway's credentials"
-            return UpstreamDeniedError(self._worker.id, message, retry=Retry.IF_IDEMPOTENT)
+        if status in DENIALS and not self._brought():
+            return self._denied()
         again = status in self._worker.settings.retry.retryable_status_codes
         if not again:
             self._lease.settle(Outcome.SUCCEEDED)  # the worker did right to refuse
@@ -80,6 +77,17 @@ class Judge:
         )
         return self._withheld(error) if self.withholds(body, headers) else error
 
+    def _brought(self) -> bool:
+        """Whether the worker was shown credentials of the caller's own."""
+        return self._callers_pass and any(name.lower() in CREDENTIALS for name, _ in self._request.headers)
+
+    def _denied(self) -> UpstreamDeniedError:
+        """Return the error for what is wrong between the gateway and the worker."""
+        if self._callers_pass:
+            self._lease.settle(Outcome.ABANDONED)  # or whoever leaves its key off could take a worker from all others
+        message = "the worker refused the gateway's credentials"
+        return UpstreamDeniedError(self._worker.id, message, retry=Retry.IF_IDEMPOTENT)
+
     def _withheld(self, error: UpstreamRejectedError) -> UpstreamWithheldError:
         """Return what stands in the place of ``error``: its status, and where to look for the rest."""
         told = UpstreamWithheldError(
@@ -90,14 +98,9 @@ class Judge:
             retry=error.retry,
             retry_after_secs=error.retry_after_secs,
         )
-        told.message = f"the worker's error is withheld, request id {self._request_id}"
-        told.body = error_body(told, self._request_id)
+        told.message = f"the worker's error is withheld, request id {self._request.id}"
+        told.body = error_body(told, self._request.id)
         return told
-
-    def _callers_credentials(self) -> bool:
-        """Whether the worker was shown what the caller brought, and nothing of the gateway's."""
-        shown = any(name.lower().encode() in CREDENTIALS for name, _ in self._sent)
-        return shown and self._worker.settings.api_key is None
 
 
 def _retry_after_secs(headers: RawHeaders) -> float | None:

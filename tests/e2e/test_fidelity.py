@@ -166,7 +166,7 @@ async def test_a_compressed_body_stays_compressed():
     assert told.body == packed
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422, 429, 500, 501, 503])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422, 429, 500, 501, 503, 529])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_engines_error_passes_as_it_is(status, stream):
     """Status, content type, body and fields are the engine's; streams too are answered by it, after any retries."""
@@ -175,7 +175,7 @@ async def test_an_engines_error_passes_as_it_is(status, stream):
     )
     ask = json.dumps({"model": "sim", "messages": [], "stream": stream}).encode()
     async with proxied(refused) as (engine, front):
-        told = await exchange(front.port, post(PATH, ask, JSON))
+        told = await exchange(front.port, post(PATH, ask, JSON, b"authorization: Bearer the-callers-own"))
 
     assert told.status == status
     assert told.body == b"no: \xe2\x9c\x97 \n"

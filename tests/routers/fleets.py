@@ -42,12 +42,12 @@ FIRST, SECOND = b'{"n":1}', b'{"n":2}'
 class Fleetful:
     """A fleet of HTTP workers, the attempt loop over it, and what was observed."""
 
-    def __init__(self, workers: list[Worker]) -> None:
+    def __init__(self, workers: list[Worker], *, gateway_auth: bool = False) -> None:
         self.workers = workers
         self.observer = Recorder()
         self.waits: list[float] = []
         around = Surroundings(MonotonicClock(), self.observer, Random(1), self._sleep)
-        router = HttpRouter(self.fleet, StreamSettings(max_event_bytes=1 << 16), gateway_auth=False)
+        router = HttpRouter(self.fleet, StreamSettings(max_event_bytes=1 << 16), gateway_auth=gateway_auth)
         budget = RetryBudget(BudgetSettings(), MonotonicClock())
         policies = PolicyTable("passthrough", Random(1))
         self.attempts = Attempts([router], policies, budget, around, undiscovered=self._undiscovered)
@@ -65,13 +65,13 @@ class Fleetful:
 
 @asynccontextmanager
 async def fleet_of(
-    *handles: Handle, retry: RetrySettings | None = None, api_key: str | None = None
+    *handles: Handle, retry: RetrySettings | None = None, api_key: str | None = None, gateway_auth: bool = False
 ) -> AsyncIterator[Fleetful]:
     """Start one backend per handler and a ready worker ``w0``, ``w1`` … in front of each."""
     async with AsyncExitStack() as stack:
         defaults = msgspec.structs.replace(QUICK, retry=retry or RetrySettings(), api_key=api_key)
         workers = [await _worker(stack, f"w{n}", handle, defaults) for n, handle in enumerate(handles)]
-        yield Fleetful(workers)
+        yield Fleetful(workers, gateway_auth=gateway_auth)
 
 
 async def _worker(stack: AsyncExitStack, name: str, handle: Handle, defaults: WorkerDefaults) -> Worker:

@@ -19,10 +19,10 @@ OWN = ((b"Authorization", b"Bearer mine"),)
 OTHER_OWN = ((b"X-API-Key", b"mine"),)
 
 
-async def route(*handles, headers=(), api_key=None):
+async def route(*handles, headers=(), **gateway):
     """Route one request; return body, error and outcomes."""
     request = dataclasses.replace(inference(), headers=headers)
-    async with fleet_of(*handles, api_key=api_key) as fleet:
+    async with fleet_of(*handles, **gateway) as fleet:
         sink, error = CollectingSink(), None
         try:
             await fleet.attempts.route(request, sink)
@@ -33,17 +33,25 @@ async def route(*handles, headers=(), api_key=None):
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize(
-    ("headers", "api_key"),
-    [pytest.param((), None, id="no key"), pytest.param((), KEY, id="ours"), pytest.param(OWN, KEY, id="ours instead")],
+    ("headers", "gateway", "verdict"),
+    [
+        pytest.param((), {"api_key": KEY}, Outcome.FAILED, id="our key"),
+        pytest.param(OWN, {"api_key": KEY}, Outcome.FAILED, id="our key in place of the caller's"),
+        pytest.param(OWN, {"gateway_auth": True}, Outcome.FAILED, id="the caller's was for the gateway"),
+        pytest.param((), {}, Outcome.ABANDONED, id="the caller brought none"),
+    ],
 )
-async def test_a_denial_of_ours_is_the_workers_failure(status, headers, api_key):
-    """The caller had no say in it: another worker is asked, and only if there is none it is a 502 that says so."""
-    body, error, outcomes = await route(answering(status), answering(body=SECOND), headers=headers, api_key=api_key)
-    assert (body, error, outcomes) == (SECOND, None, [Outcome.FAILED, Outcome.SUCCEEDED])
+async def test_a_denial_of_ours_is_no_answer(status, headers, gateway, verdict):
+    """Another worker is asked, and where there is none it is a 502 that says so.
 
-    _, error, outcomes = await route(answering(status, b"who are you?"), headers=headers, api_key=api_key)
+    It counts against the worker, unless a caller could bring it about by leaving its key off.
+    """
+    body, error, outcomes = await route(answering(status), answering(body=SECOND), headers=headers, **gateway)
+    assert (body, error, outcomes) == (SECOND, None, [verdict, Outcome.SUCCEEDED])
+
+    _, error, outcomes = await route(answering(status, b"who are you?"), headers=headers, **gateway)
     assert isinstance(error, UpstreamDeniedError)
-    assert (error.status, error.code, outcomes) == (502, "upstream_denied", [Outcome.FAILED])
+    assert (error.status, error.code, outcomes) == (502, "upstream_denied", [verdict])
 
 
 @pytest.mark.parametrize("status", [401, 403])

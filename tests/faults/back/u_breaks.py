@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from smg.routers.event_stream import LAST_BYTES_SECS
 from tests.faults import profile
 from tests.faults.back.cells import Cell, both
 from tests.faults.back.http_words import (
@@ -31,6 +32,7 @@ JSON = "Content-Type: application/json"
 CHUNKED = "Transfer-Encoding: chunked"
 TYPE = "Content-Type: text/event-stream"
 GAP = profile.secs(5)
+PING = chunk(b": ping\n\n")
 LATE = GAP + 0.3 + profile.SLACK_SECS
 
 
@@ -101,15 +103,37 @@ def in_stream() -> list[Cell]:
 
 
 def complete() -> list[Cell]:
-    """U09: a finish reason and no [DONE] is a whole answer; it is finished at once, though the worker holds on."""
+    """U09: a finish reason and no [DONE] is a whole answer; it is finished soon though the worker holds on."""
     finished = BEGUN + chunk(EVENTS[2]) + chunk(LAST)
     acts = {
         "finish-then-end": (Send(finished + b"0\r\n\r\n"),),
         "finish-then-fin": (Send(finished), SOON, Close()),
+        "finish-then-reset": (Send(finished), SOON, Reset()),
+        "finish-then-silence": (Send(finished), Silence()),
+        "finish-then-comments": (Send(finished), *[step for _ in range(100) for step in (Send(PING), Wait(0.1))]),
         "done-then-fin": (Send(finished + chunk(b"data: [DONE]\n\n")), SOON, Close()),
         "done-then-silence": (Send(finished + chunk(b"data: [DONE]\n\n")), Silence()),
     }
-    return [Cell("U09", variant, "http", True, act, _complete, within_secs=GAP) for variant, act in acts.items()]
+    held = {"finish-then-silence", "finish-then-comments"}
+    soon = LAST_BYTES_SECS + profile.SLACK_SECS
+    return [
+        Cell("U09", variant, "http", True, act, _complete, within_secs=soon if variant in held else GAP)
+        for variant, act in acts.items()
+    ]
+
+
+def choices() -> list[Cell]:
+    """U09 with two choices: one finish reason is not the whole answer, two are, however long the second takes."""
+    one = BEGUN + chunk(EVENTS[2]) + chunk(LAST)
+    other = chunk(LAST.replace(b'"index": 0', b'"index": 1'))
+    asked = {"n": 2}
+    said = functools.partial(broken, said=TEXT)
+    late = (Send(one), Wait(0.9 * GAP), Send(other), SOON, Reset())
+    return [
+        Cell("U09", "finish-one-of-two-then-fin", "http", True, (Send(one), SOON, Close()), said, asked=asked),
+        Cell("U09", "finish-one-of-two-then-silence", "http", True, (Send(one), Silence()), said, asked=asked),
+        Cell("U09", "finish-both-then-reset", "http", True, late, _complete, asked=asked),
+    ]
 
 
 def _complete(answer) -> None:
@@ -133,4 +157,4 @@ def _cut(answer) -> None:
     assert (answer.status, answer.whole) == (200, False)
 
 
-CELLS = [*before_anything(), *after_head(), *in_plain_body(), *in_stream(), *complete(), *lengths()]
+CELLS = [*before_anything(), *after_head(), *in_plain_body(), *in_stream(), *complete(), *choices(), *lengths()]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+
 from tests.faults.back.cells import Cell, fatal, retried
-from tests.faults.back.http_words import error_body, plain
-from tests.faults.back.steps import Send
-from tests.faults.back.verdicts import passed_on
+from tests.faults.back.http_words import BEGUN, chunk, error_body, plain
+from tests.faults.back.steps import Send, Silence, Wait
+from tests.faults.back.verdicts import broken, passed_on
 
 KEY = "sk-worker-canary-0123456789"
 PASSED = (400, 404, 409, 422)
@@ -50,6 +52,7 @@ def _statuses(after: str | None, *, stream: bool) -> list[Cell]:
         for status in (*BUSY, 408, *FAILED)
     ]
     again = [retried("U23", f"{status}{name}", _act(status, *fields), stream=stream) for status in (*BUSY, *FAILED)]
+    again += [retried("U23", f"{status}{name}", _act(status, *fields), stream=stream) for status in OURS]
     ours = [fatal("U23", f"{status}{name}", _act(status, *fields), 502, stream=stream) for status in OURS]
     return [*passed, *final, *again, *ours]
 
@@ -71,15 +74,35 @@ def echoes() -> list[Cell]:
         told = (Send(plain(error_body(KEY), status=500)),)
         cells.append(Cell("U24", "key-500", "http", stream, told, _no_key(500, 502), settings=settings, alone=True))
         in_head = (Send(plain(SAID, f"X-Debug: {KEY}", status=400)),)
+        escaped = KEY.replace("k", "\\u006b").encode()
+        told = (Send(plain(error_body(KEY).replace(KEY.encode(), escaped), status=400)),)
+        cells.append(Cell("U24", "key-escaped", "http", stream, told, _no_key(400), settings=settings))
         cells.append(Cell("U24", "key-in-field", "http", stream, in_head, _no_key(400), settings=settings))
+    later = (Send(BEGUN), Wait(0.02), Send(chunk(b"data: " + error_body(KEY) + b"\n\n")), Silence())
+    said = functools.partial(broken, said="one two")
+    cells.append(Cell("U24", "key-in-later-event", "http", True, later, _all(said, _hidden), settings=settings))
+    blamed = (Send(plain(error_body(KEY, code=422))),)
+    cells.append(Cell("U24", "key-in-200", "http", False, blamed, _no_key(422), settings=settings))
     return cells
+
+
+def _all(*checks):
+    def check(answer) -> None:
+        for one in checks:
+            one(answer)
+
+    return check
+
+
+def _hidden(answer) -> None:
+    assert KEY.encode() not in answer.body
+    assert not [value for _, value in answer.fields if KEY in value]
 
 
 def _no_key(*statuses: int):
     def check(answer) -> None:
         assert answer.status in {*statuses, 502}
-        assert KEY.encode() not in answer.body
-        assert not [value for _, value in answer.fields if KEY in value]
+        _hidden(answer)
         assert "error" in answer.json
         assert answer.field("x-request-id")
 
