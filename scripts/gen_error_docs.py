@@ -26,7 +26,8 @@ Every error the gateway makes is answered in one shape, and its code stands also
 `param` names the field at fault, or is null. `Retry-After` is sent where coming back later can help. Every answer
 has an `x-request-id`; a 500 shows nothing else, the log has the rest. A stream that fails after its head gets the same
 object as one last event, without `[DONE]`. An error that an engine answered itself is passed on as it came, with
-`X-SMG-Error-Code: upstream_rejected`. A caller who leaves is recorded as 499 `client_closed_request`.
+`X-SMG-Error-Code: upstream_rejected`; one that shows the gateway's key is replaced, with `upstream_error_withheld` and
+the engine's status. A caller who leaves is recorded as 499 `client_closed_request`.
 
 This page is made by `scripts/gen_error_docs.py`.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from smg.wire.event_relay import EventRelay
 from smg.wire.sse import EventTooLargeError
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from smg.core.request import InferenceRequest, ReplyHead, Sink
     from smg.routers.judge import Judge
     from smg.workers.http_exchange import HttpAnswer
@@ -37,7 +38,7 @@ class EventStream:
         self._watch = answer.watch
         self._judge = judge
         self._relay = EventRelay(max_event_bytes)
-        self._last_at: float | None = None
+        self._left_secs = LAST_BYTES_SECS
 
     async def pass_on(self, head: ReplyHead, sink: Sink, lease: Lease) -> None:
         """Relay to the last event; the caller's answer is finished before the worker's connection is.
@@ -48,12 +49,12 @@ class EventStream:
         await self._begin(head, sink)
         while not self._relay.ended:
             await self._watch.drained(sink)
-            if not (events := await (self._rest() if self._finished() else self._next())):
+            if not (events := await (self._in_time(self._next()) if self._finished() else self._next())):
                 break
             sink.write(events)
         self._end(sink, lease)
         sink.finish()
-        await self._last_bytes()
+        await self._in_time(self._to_the_end())
 
     async def _begin(self, head: ReplyHead, sink: Sink) -> None:
         """Hand over the head with the first data; comments before it wait, so that another worker may be tried."""
@@ -89,12 +90,26 @@ class EventStream:
                 return events
         return b""
 
-    async def _rest(self) -> bytes:
-        """Return what still comes in time after the last reason to finish; nothing if that is a failure or silence."""
-        with suppress(TimeoutError, UpstreamError):
-            async with self._last_moments():
-                return await self._next()
+    async def _to_the_end(self) -> bytes:
+        """Read what nobody is to see, so that the connection can be used again; return nothing."""
+        async for _ in self._chunks:
+            pass
         return b""
+
+    async def _in_time(self, reading: Coroutine[None, None, bytes]) -> bytes:
+        """Return what is read after the answer itself; nothing if that is a failure or silence, which is none any more.
+
+        Only reading takes of the time, not a wait for the caller.
+        """
+        self._watch.stop()
+        began = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(self._left_secs):
+                return await reading
+        except (TimeoutError, UpstreamError):
+            return b""
+        finally:
+            self._left_secs -= asyncio.get_running_loop().time() - began
 
     def _end(self, sink: Sink, lease: Lease) -> None:
         """Judge how the stream ended, and tell the caller where the engine told an error in its own words."""
@@ -106,17 +121,3 @@ class EventStream:
         elif not (self._relay.done or self._finished()):
             raise self._judge.broken("the worker ended the stream without completing it")
         lease.settle(Outcome.SUCCEEDED)
-
-    async def _last_bytes(self) -> None:
-        """Read to the body's end, so that the connection can be used again."""
-        with suppress(TimeoutError, UpstreamError):
-            async with self._last_moments():
-                async for _ in self._chunks:
-                    pass
-
-    def _last_moments(self) -> asyncio.Timeout:
-        """Return the time left after the answer itself; it begins the first time, and the clocks end with it."""
-        if self._last_at is None:
-            self._watch.stop()
-            self._last_at = asyncio.get_running_loop().time() + LAST_BYTES_SECS
-        return asyncio.timeout_at(self._last_at)

@@ -25,7 +25,8 @@ A_REASON = re.compile(rb'"finish_reason"\s*:\s*["{]')
 
 _MANY = re.compile(rb'[ \t\r\n]*\[[ \t\r\n]*["\[{]')
 
-NONE = msgspec.Raw(b"null")
+NOTHING = b"null"
+NONE = msgspec.Raw(NOTHING)
 
 
 class _Sampling(msgspec.Struct):
@@ -42,9 +43,10 @@ class _Chat(msgspec.Struct):
 class _Completion(msgspec.Struct):
     n: int | None = None
     prompt: msgspec.Raw = NONE
+    prompt_embeds: msgspec.Raw = NONE
 
     def choices(self) -> int:
-        return _prompts(self.prompt) * (self.n or 1)
+        return max(1, _prompts(self.prompt) + _prompts(self.prompt_embeds)) * (self.n or 1)
 
 
 class _Generate(msgspec.Struct):
@@ -55,7 +57,7 @@ class _Generate(msgspec.Struct):
     def choices(self) -> int:
         sampling = self.sampling_params[0] if isinstance(self.sampling_params, list) else self.sampling_params
         answers = (sampling and sampling.n) or 1
-        return max(_prompts(self.text), _prompts(self.input_ids)) * answers
+        return max(1, _prompts(self.text) + _prompts(self.input_ids)) * answers
 
 
 _ASKED: Mapping[Endpoint, msgspec.json.Decoder[_Chat | _Completion | _Generate]] = {
@@ -71,7 +73,7 @@ def choices_asked(endpoint: Endpoint, body: bytes) -> int:
     if (decoder := _ASKED.get(endpoint)) is None:
         return 1
     try:
-        return max(1, decoder.decode(body).choices())
+        return decoder.decode(body).choices()
     except (msgspec.MsgspecError, IndexError):
         return 1  # nothing that engines know to count
 
@@ -79,6 +81,8 @@ def choices_asked(endpoint: Endpoint, body: bytes) -> int:
 def _prompts(prompt: msgspec.Raw) -> int:
     """Return how many prompts a field holds: text is one, and so are token ids."""
     text = bytes(prompt)
+    if text == NOTHING:
+        return 0
     return len(_list.decode(text)) if _MANY.match(text) else 1
 
 

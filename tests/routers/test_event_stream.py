@@ -16,6 +16,7 @@ from tests.routers.fleets import answering, fleet_of, inference
 
 TOKEN = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":null}]}\n\n'
 LAST = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
+USAGE = b'data: {"choices":[],"usage":{"total_tokens":3}}\n\n'
 OTHER = b'data: {"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}\n\n'
 DONE = b"data: [DONE]\n\n"
 BODY = b'{"model":"tiny"}'
@@ -33,6 +34,16 @@ class ShownSink(CollectingSink):
         """Keep body bytes."""
         super().write(data)
         self.shown.set()
+
+
+class PausingSink(ShownSink):
+    """Stops reading at the usage."""
+
+    def write(self, data: bytes) -> None:
+        """Keep body bytes."""
+        super().write(data)
+        if data == USAGE:
+            self.pause()
 
 
 def streaming(
@@ -100,10 +111,25 @@ async def test_a_finished_stream_is_whole_however_it_ends(end, monkeypatch):
 async def test_usage_after_the_finish_still_comes():
     """What comes in time after the last reason to finish belongs to the answer."""
     sink = ShownSink()
-    usage = b'data: {"choices":[],"usage":{"total_tokens":3}}\n\n'
-    _, error, _ = await outcome_of(streaming(LAST, sink.shown, usage, DONE), sink=sink)
+    _, error, _ = await outcome_of(streaming(LAST, sink.shown, USAGE, DONE), sink=sink)
 
-    assert (sink.body, sink.finished, error) == (LAST + usage + DONE, True, None)
+    assert (sink.body, sink.finished, error) == (LAST + USAGE + DONE, True, None)
+
+
+async def test_a_slow_caller_costs_no_time_for_the_rest(monkeypatch):
+    """While nothing is read nothing can come; what comes once it is read belongs to the answer."""
+    monkeypatch.setattr(event_stream, "LAST_BYTES_SECS", 0.1)
+    sink, late = PausingSink(), asyncio.Event()
+    async with fleet_of(streaming(LAST, sink.shown, USAGE, late, DONE)) as fleet:
+        task = asyncio.get_running_loop().create_task(fleet.attempts.route(inference(stream=True), sink))
+        await asyncio.wait_for(sink.until_drained_on(), 5)
+        await asyncio.wait([task], timeout=0.15)
+        sink.resume()
+        await asyncio.sleep(0)
+        late.set()
+        await asyncio.wait_for(task, 5)
+
+    assert (sink.body, sink.finished) == (LAST + USAGE + DONE, True)
 
 
 @pytest.mark.parametrize("end", ["fin", "reset"])
