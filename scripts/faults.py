@@ -23,6 +23,9 @@ from tests.faults.report import Outcome, compared, read, shown  # noqa: E402
 CONTROL = {"SMG_FAULTS_BUILD": "control", "SMG_FAULTS": "short", "SMG_FAULTS_FUZZ": "60"}
 OURS_ONLY = "not T03 and not T04 and not t03 and not p30 and not j11_writes"
 """The control has no settings and no command; what tries only those is not asked of it."""
+MACHINES = "tests/resilience"
+"""B04: the state machines, put through as many schedules as the size asks for."""
+
 TIMEOUTS = {"short": "60", "scaled": "300", "full": "7200"}
 
 
@@ -53,9 +56,9 @@ def arguments() -> argparse.Namespace:
 def run(args: argparse.Namespace, report: Path, **variables: str) -> list[Outcome]:
     """Run the cases once and return how each ended; the control runs only what callers do, all marks aside."""
     on_control = "SMG_FAULTS_BUILD" in variables
-    where = "tests/faults/front" if on_control else "tests/faults"
+    where = ("tests/faults/front",) if on_control else ("tests/faults", MACHINES)
     command = [
-        *(sys.executable, "-m", "pytest", where, "-q", "-p", "no:cacheprovider", f"--junitxml={report}"),
+        *(sys.executable, "-m", "pytest", *where, "-q", "-p", "no:cacheprovider", f"--junitxml={report}"),
         *("-n", "2" if on_control else args.processes, f"--timeout={TIMEOUTS[args.size]}", "-o", "junit_family=xunit1"),
         *(["--runxfail"] if on_control else []),
         *(["-k", " and ".join(filter(None, [args.group, OURS_ONLY if on_control else ""]))]),

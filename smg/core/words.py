@@ -52,7 +52,8 @@ class Outcome(Enum):
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    ABANDONED = "abandoned"
+    BUSY = "busy"  # the worker answered that it takes no more now
+    ABANDONED = "abandoned"  # the caller left, or nothing was learnt of the worker
 
 
 class Endpoint(Enum):

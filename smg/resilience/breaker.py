@@ -3,13 +3,15 @@
 Theory: a breaker guards one worker. CLOSED lets every request through and counts how they end; a run of failures, or
 a large share of failures in the window, trips it. OPEN refuses until its time is over, or until the worker's health
 is known to have come back. HALF_OPEN lends its one probe slot to one request at a time and believes how that ends:
-well closes the breaker, ill opens it again for twice as long.
+well closes the breaker, ill opens it again for twice as long. A probe that is answered "busy" shows a worker that
+lives but takes no more: it is left alone for as long as before, since closing would send it everybody at once.
 
 Rules of the file:
 - Every legal move is a row of TRANSITIONS; a move that is not there is a bug of ours and raises.
 - Whoever is let in holds a ``Ticket`` and settles it once, whatever happens. A ticket counts only in the state it was
   given out in: what a request of an earlier state tells is old news.
-- ABANDONED says nothing of the worker; it only gives the slot back. Only a failure can trip.
+- ABANDONED says nothing of the worker; it only gives the slot back. Only a failure can trip: while CLOSED, BUSY
+  counts neither as failure nor as success.
 - A probe may be a generation of many minutes. After ``probe_secs`` it no longer keeps others out, but its verdict
   still counts when it comes: so there is always a way out of HALF_OPEN.
 - Time alone moves nothing until somebody looks: ``tick`` does, and ``admit`` calls it. ``retry_at`` says when a look
@@ -51,6 +53,7 @@ class Move(Enum):
     RECOVERED = "recovered"
     PROBED_WELL = "probed_well"
     PROBED_ILL = "probed_ill"
+    PROBED_BUSY = "probed_busy"
 
 
 TRANSITIONS: Mapping[tuple[BreakerState, Move], BreakerState] = {
@@ -59,6 +62,7 @@ TRANSITIONS: Mapping[tuple[BreakerState, Move], BreakerState] = {
     (BreakerState.OPEN, Move.RECOVERED): BreakerState.HALF_OPEN,
     (BreakerState.HALF_OPEN, Move.PROBED_WELL): BreakerState.CLOSED,
     (BreakerState.HALF_OPEN, Move.PROBED_ILL): BreakerState.OPEN,
+    (BreakerState.HALF_OPEN, Move.PROBED_BUSY): BreakerState.OPEN,
 }
 
 
@@ -170,11 +174,13 @@ class CircuitBreaker:
         return requests >= self._settings.min_requests and failed >= self._settings.failure_rate * requests
 
     def _believe(self, ticket: Ticket, outcome: Outcome) -> None:
-        if outcome is Outcome.FAILED:
-            self._move(Move.PROBED_ILL)
-            return
         self._good_probes += outcome is Outcome.SUCCEEDED
-        if self._good_probes >= self._settings.success_threshold:
+        if outcome is Outcome.FAILED:
+            self._open_secs = min(self._open_secs * 2, self._settings.longest_secs)
+            self._move(Move.PROBED_ILL)
+        elif outcome is Outcome.BUSY:
+            self._move(Move.PROBED_BUSY)
+        elif self._good_probes >= self._settings.success_threshold:
             self._move(Move.PROBED_WELL)
         elif ticket is self._prober:
             self._free()
@@ -203,7 +209,6 @@ class CircuitBreaker:
     def _cool(self) -> None:
         spread = self._rng.uniform(1 - JITTER_RATIO, 1 + JITTER_RATIO)
         self.retry_at = self._clock.now() + self._open_secs * spread
-        self._open_secs = min(self._open_secs * 2, self._settings.longest_secs)
 
     def _reset(self) -> None:
         self._run = 0

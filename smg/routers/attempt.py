@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from smg.workers.worker import Worker
 
 
-TOO_MANY_REQUESTS = 429
-
-
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the loop is handed instead of reaching for it.
@@ -108,7 +105,13 @@ class Attempt:
 
 
 def _verdict(error: UpstreamError) -> Outcome:
-    """Return what a failure says of the worker: nothing, where only the connection was stale or it was too busy."""
-    busy = isinstance(error, UpstreamRejectedError) and error.upstream_status == TOO_MANY_REQUESTS
-    nothing = busy or isinstance(error, StaleConnectionError | UpstreamUnavailableError)
-    return Outcome.ABANDONED if nothing else Outcome.FAILED
+    """Return what an error says of the worker."""
+    match error:
+        case UpstreamUnavailableError() | UpstreamRejectedError(upstream_status=429):
+            return Outcome.BUSY
+        case UpstreamRejectedError(retry=Retry.NEVER):
+            return Outcome.SUCCEEDED  # it did right to refuse
+        case StaleConnectionError():
+            return Outcome.ABANDONED  # the pool's doing
+        case _:
+            return Outcome.FAILED

@@ -65,8 +65,6 @@ class Judge:
         if status in DENIALS and not self._brought():
             return self._denied()
         again = status in self._worker.settings.retry.retryable_status_codes
-        if not again:
-            self._lease.settle(Outcome.SUCCEEDED)  # the worker did right to refuse
         error = UpstreamRejectedError(
             self._worker.id,
             upstream_status=status,

@@ -13,7 +13,7 @@ from smg.resilience.settings import BreakerSettings
 from tests.resilience.support import ManualClock
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
-GOOD, BAD, GONE = Outcome.SUCCEEDED, Outcome.FAILED, Outcome.ABANDONED
+GOOD, BAD, BUSY, GONE = Outcome.SUCCEEDED, Outcome.FAILED, Outcome.BUSY, Outcome.ABANDONED
 
 
 CATALOGUE = {"failure_threshold": 5, "open_secs": 5.0, "max_open_secs": 60.0}
@@ -115,10 +115,11 @@ def test_an_idle_window_is_forgotten():
     assert guarded.breaker.state is CLOSED
 
 
-def test_what_is_nobodys_fault_changes_nothing():
-    """Ten thousand callers who hang up neither trip a breaker nor break a run of failures."""
+@pytest.mark.parametrize("outcome", [GONE, BUSY])
+def test_what_is_nobodys_fault_changes_nothing(outcome):
+    """Ten thousand callers who hang up, or are told of too many, neither trip a breaker nor break a run of failures."""
     guarded = Guarded()
-    guarded.end(*[BAD] * 4, *[GONE] * 10_000)
+    guarded.end(*[BAD] * 4, *[outcome] * 10_000)
     before = guarded.breaker.state
     guarded.end(BAD)
 
@@ -141,6 +142,30 @@ def test_the_open_time_doubles_up_to_a_minute():
 
     assert [pytest.approx(secs, rel=0.2) for secs in (5, 10, 20, 40, 60, 60, 5)] == waits
     assert len({wait / 60 for wait in waits[4:6]}) == 2  # spread
+
+
+def test_a_busy_worker_is_left_alone_for_as_long_again():
+    """However often a probe is answered busy, the wait does not grow: the worker lives."""
+    guarded = Guarded()
+    guarded.trip()
+    waits = []
+    for _ in range(20):
+        guarded.cool()
+        guarded.end(BUSY)
+        waits.append(guarded.retry_at - guarded.clock.time)
+
+    assert waits == [pytest.approx(5, rel=0.2)] * 20
+
+
+def test_good_probes_before_a_busy_one_are_forgotten():
+    """With a threshold of two, a busy answer between two good ones starts the count anew."""
+    guarded = Guarded(success_threshold=2)
+    guarded.probe().settle(GOOD)
+    guarded.end(BUSY)
+    guarded.cool()
+    guarded.end(GOOD)
+
+    assert guarded.breaker.state is HALF_OPEN
 
 
 def test_nobody_enters_before_the_open_time_is_over():
@@ -170,10 +195,11 @@ def test_of_five_hundred_one_is_let_in():
 
 
 @pytest.mark.parametrize(
-    ("outcome", "state", "allows"), [(GOOD, CLOSED, True), (BAD, OPEN, False), (GONE, HALF_OPEN, True)]
+    ("outcome", "state", "allows"),
+    [(GOOD, CLOSED, True), (BAD, OPEN, False), (BUSY, OPEN, False), (GONE, HALF_OPEN, True)],
 )
 def test_a_probe_decides(outcome, state, allows):
-    """Well closes, ill opens, and a caller who leaves gives the slot to the next."""
+    """Well closes, ill and busy open, and a caller who leaves gives the slot to the next."""
     guarded = Guarded()
     guarded.probe().settle(outcome)
 

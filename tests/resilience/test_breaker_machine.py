@@ -41,7 +41,6 @@ class BreakerMachine(RuleBasedStateMachine):
         if state is OPEN:
             self.cools_at = self.named()
             assert 0.8 <= (self.cools_at - self.clock.time) / self.open_secs <= 1.2
-            self.open_secs = min(60.0, self.open_secs * 2)
         elif state is CLOSED:
             self.open_secs, self.history = 5.0, []
 
@@ -82,22 +81,49 @@ class BreakerMachine(RuleBasedStateMachine):
         if again:
             ticket.settle(Outcome.FAILED)
 
+    @precondition(lambda self: self.state is CLOSED)
+    @rule()
+    def break_down(self):
+        """Requests fail in a row, until the breaker opens: chance alone hardly ever gets there."""
+        while self.state is CLOSED:
+            self.enter(1)
+            self.end_last(Outcome.FAILED)
+
+    @precondition(lambda self: self.state is not CLOSED)
+    @rule(outcome=st.sampled_from(Outcome))
+    def probe(self, outcome):
+        """Somebody comes as soon as it is let in, and ends before anybody else."""
+        self.clock.time = max(self.clock.time, self.breaker.retry_at or 0.0)
+        self.enter(1)
+        self.end_last(outcome)
+
+    def end_last(self, outcome):
+        """End the request that came last."""
+        ticket, era = self.held.pop()
+        ticket.settle(outcome)
+        self.expect(ticket, era, outcome)
+
     def expect(self, ticket, era, outcome):
         """Say what the end of a request means."""
         if era != self.era:
             return
         if self.state is HALF_OPEN:
-            self.good += outcome is Outcome.SUCCEEDED
-            if outcome is Outcome.FAILED:
-                self.go(OPEN)
-            elif self.good >= self.settings.success_threshold:
-                self.go(CLOSED)
-            elif ticket is self.prober:
-                self.prober = None
-        elif outcome is not Outcome.ABANDONED:
+            self.believe(ticket, outcome)
+        elif outcome in {Outcome.SUCCEEDED, Outcome.FAILED}:
             self.history.append((self.clock.time // WIDTH_SECS, outcome))
             if outcome is Outcome.FAILED and self.tripped():
                 self.go(OPEN)
+
+    def believe(self, ticket, outcome):
+        """Say what the end of a request means that was let in half-open."""
+        self.good += outcome is Outcome.SUCCEEDED
+        if outcome in {Outcome.FAILED, Outcome.BUSY}:
+            self.open_secs = min(60.0, self.open_secs * (2 if outcome is Outcome.FAILED else 1))
+            self.go(OPEN)
+        elif self.good >= self.settings.success_threshold:
+            self.go(CLOSED)
+        elif ticket is self.prober:
+            self.prober = None
 
     def tripped(self):
         """Judge by all of the history."""

@@ -6,13 +6,29 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import pytest
+from aiohttp import web
+
+from smg.core.errors import UpstreamRejectedError
 from smg.core.events import AttemptEnded
 from smg.core.words import Outcome
 from smg.testing.sink import CollectingSink
+from smg.workers.settings import RetrySettings
 from tests.routers.fleets import answering, breaking, fleet_of, inference
 
 if TYPE_CHECKING:
-    from aiohttp import web
+    from tests.routers.fleets import Handle
+
+
+def telling(status: int) -> Handle:
+    """Begin a stream with an error event of this status."""
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        await request.read()
+        error = b'data: {"error":{"message":"no","code":%d}}\n\n' % status
+        return web.Response(body=error, content_type="text/event-stream")
+
+    return handle
 
 
 async def test_a_caller_who_leaves_counts_against_nobody():
@@ -37,6 +53,36 @@ async def test_a_caller_who_leaves_counts_against_nobody():
 
         assert [event.outcome for event in fleet.observer.of(AttemptEnded)] == [Outcome.ABANDONED]
         assert fleet.workers[0].in_flight == 0
+
+
+@pytest.mark.parametrize(
+    ("handle", "stream", "outcome"),
+    [
+        pytest.param(answering(429), False, Outcome.BUSY, id="too many"),
+        pytest.param(answering(503), False, Outcome.FAILED, id="unavailable"),
+        pytest.param(answering(500), False, Outcome.FAILED, id="broken"),
+        pytest.param(answering(422), False, Outcome.SUCCEEDED, id="the caller's fault"),
+        pytest.param(telling(429), True, Outcome.BUSY, id="too many, in the stream"),
+        pytest.param(telling(500), True, Outcome.FAILED, id="broken, in the stream"),
+        pytest.param(telling(400), True, Outcome.SUCCEEDED, id="the caller's fault, in the stream"),
+    ],
+)
+async def test_what_a_refusal_says_of_the_worker(handle: Handle, stream: bool, outcome: Outcome) -> None:
+    """Too many is busy, whether the status or a stream's first event says so; a caller's fault is a job well done."""
+    async with fleet_of(handle) as fleet:
+        with pytest.raises(UpstreamRejectedError):
+            await fleet.attempts.route(inference(stream=stream), CollectingSink())
+
+        assert [event.outcome for event in fleet.observer.of(AttemptEnded)] == [outcome]
+
+
+async def test_too_many_is_busy_even_where_it_is_the_last_word() -> None:
+    """Whether a 429 is tried elsewhere is the operator's choice; what it says of the worker is not."""
+    async with fleet_of(answering(429), retry=RetrySettings(retryable_status_codes=(500,))) as fleet:
+        with pytest.raises(UpstreamRejectedError):
+            await fleet.attempts.route(inference(), CollectingSink())
+
+        assert [event.outcome for event in fleet.observer.of(AttemptEnded)] == [Outcome.BUSY]
 
 
 async def test_each_attempt_is_told_once():

@@ -62,12 +62,23 @@ async def test_opens_on_the_fifth(mode, script):
 
 
 async def test_b01_open_is_seen_in_metrics():
-    """An open breaker shows in the metrics within 1 s."""
-    async with facing("http", (), workers=1) as scene, aiohttp.ClientSession() as session:
+    """An open breaker, and that it opened once, show in the metrics within 1 s."""
+    async with facing("http", (), workers=1) as scene:
+        worker = scene.backends[0].url
+        assert f'smg_worker_cb_state{{worker="{worker}"}} 0.0' in await metrics(scene)
         await trip(scene, scene.backends[0], (Reset(),))
-        async with session.get(f"http://127.0.0.1:{scene.gateway.metrics_port}/metrics") as page:
-            lines = [line for line in (await page.text()).splitlines() if "breaker" in line and "open" in line]
-        assert any(line.endswith(" 1.0") for line in lines)
+        opened = time.monotonic()
+        lines = await metrics(scene)
+        assert time.monotonic() - opened <= 1
+        assert f'smg_worker_cb_state{{worker="{worker}"}} 1.0' in lines
+        assert f'smg_worker_cb_transitions_total{{from="closed",to="open",worker="{worker}"}} 1.0' in lines
+
+
+async def metrics(scene) -> list[str]:
+    """Return the lines that Prometheus reads now."""
+    url = f"http://127.0.0.1:{scene.gateway.metrics_port}/metrics"
+    async with aiohttp.ClientSession() as session, session.get(url) as page:
+        return (await page.text()).splitlines()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -93,24 +104,27 @@ def await_all(scene, many: int):
     return [scene.ask(f"crowd{number}", stream=True) for number in range(many)]
 
 
-PROBES = {
-    "B03-2xx": (good("http", stream=True), "closed"),
-    "B03-4xx": ((Send(plain(error_body(), status=400)),), "closed"),
-    "B03-429": ((Send(plain(error_body(), status=429)),), "not_closed"),
-    "B03-5xx": ((Send(plain(error_body(), status=500)),), "not_closed"),
-    "B03-timeout": ((Silence(),), "not_closed"),
-    "B03-cut": ((Send(BEGUN), Wait(0.01), Reset()), "not_closed"),
-    "B03-leaves": ((Silence(),), "given_back"),
+PROBES: dict[str, tuple[str, Script, str]] = {
+    "B03-2xx": ("http", good("http", stream=True), "closed"),
+    "B03-4xx": ("http", (Send(plain(error_body(), status=400)),), "closed"),
+    "B03-429": ("http", (Send(plain(error_body(), status=429)),), "not_closed"),
+    "B03-5xx": ("http", (Send(plain(error_body(), status=500)),), "not_closed"),
+    "B03-timeout": ("http", (Silence(),), "not_closed"),
+    "B03-cut": ("http", (Send(BEGUN), Wait(0.01), Reset()), "not_closed"),
+    "B03-leaves": ("http", (Silence(),), "given_back"),
+    "B03-grpc-ok": ("grpc", good("grpc", stream=True), "closed"),
+    "B03-grpc-exhausted": ("grpc", (Status(8),), "not_closed"),
+    "B03-grpc-leaves": ("grpc", (Silence(),), "given_back"),
 }
 
 
-@pytest.mark.parametrize(("script", "then"), PROBES.values(), ids=PROBES)
-async def test_probe_slot_comes_back(script, then):
+@pytest.mark.parametrize(("mode", "script", "then"), PROBES.values(), ids=PROBES)
+async def test_probe_slot_comes_back(mode, script, then):
     """However a probe ends, its slot is given back, and the worker is believed accordingly; never stuck."""
-    async with facing("http", (), workers=1) as scene:
+    async with facing(mode, (), workers=1) as scene:
         backend = scene.backends[0]
         for turn in range(TRIES):
-            await trip(scene, backend, (Reset(),))
+            await trip(scene, backend, FAILING[mode])
             backend.script = script
             await asyncio.sleep(OPEN_SECS * SPREAD + 0.05)
             seen = len(scene.book.attempts)
@@ -120,7 +134,7 @@ async def test_probe_slot_comes_back(script, then):
                 await scene.ask(f"probe{turn}", stream=True)
             assert len(scene.book.attempts) == seen + 1
             await scene.clean()
-            backend.script = good("http", stream=True)
+            backend.script = good(mode, stream=True)
             answer = await scene.ask(f"next{turn}", stream=True)
             assert answer.status == (503 if then == "not_closed" else 200)
             begun = time.monotonic()

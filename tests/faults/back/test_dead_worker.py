@@ -7,8 +7,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import pytest
 
+from smg.resilience.settings import BreakerSettings
 from tests.faults import profile
 from tests.faults.back import asking
 from tests.faults.back.book import until
@@ -44,11 +46,12 @@ SETTINGS: dict[str, Any] = {
             "between_chunks_secs": 5.0,
             "total_secs": 60.0,
         },
-        "breaker": {"open_secs": 5.0, "max_open_secs": 60.0, "window_secs": 10.0, "probe_secs": 5.0},
+        "breaker": msgspec.to_builtins(BreakerSettings()),
         "health": {"check_interval_secs": 1.0, "retry_interval_secs": 1.0},
     },
     "retry_budget": {"window_secs": 10.0},
 }
+"""Clocks and probes of the catalogue, and the breaker that whoever sets nothing gets."""
 
 
 @dataclass

@@ -8,19 +8,6 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 WAITING: dict[str, tuple[str, ...]] = {
-    "needs a 429 not to close a half-open breaker": ("B03-429",),
-    "needs a worker that only its breaker keeps out to be tried again within 5 s": (
-        "B10-http-reset",
-        "B10-http-silent",
-        "B10-http-500",
-        "B10-http-503",
-        "B10-http-cut",
-        "B10-http-garbage",
-        "B10-grpc-internal",
-        "B10-grpc-silent",
-    ),
-    "needs the back-off of gRPC channels not to outlast the worker's absence": ("B10-grpc-refused",),
-    "needs an open breaker to be seen in the metrics": ("test_b01_open_is_seen_in_metrics",),
     "needs a fleet without a reachable worker to be told as 503": ("U01-*-alone-http", "U02-*-alone-http"),
     "needs a finish reason to complete a stream that then breaks off": ("G05-finish-then-*",),
     "needs a first message with output before the head is committed": (
