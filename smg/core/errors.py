@@ -168,7 +168,7 @@ class UnknownModelError(RoutingError):
 
 
 class NoWorkerError(RoutingError):
-    """The model is known, but no worker that serves it is available now."""
+    """The model is known, but no worker that serves it is available now, or can be connected to."""
 
 
 class LeaseRefusedError(RoutingError):

@@ -1,14 +1,23 @@
 """The one attempt loop: check, offer, pick, lease, dispatch, judge; for streams and whole answers, for every mode.
 
-A failed worker is not picked again for the same request. Nothing is retried once the caller has seen a byte:
-from there a failure is a ``StreamBrokenError``.
+A failed worker is not picked again for the same request; one of which only a kept connection was stale is picked
+again where nobody else is left. Nothing is retried once the caller has seen a byte: from there a failure is a
+``StreamBrokenError``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smg.core.errors import LeaseRefusedError, NoWorkerError, UnknownModelError, UpstreamError
+from smg.core.errors import (
+    ConnectTimeoutError,
+    LeaseRefusedError,
+    NoWorkerError,
+    Retry,
+    UnknownModelError,
+    UpstreamConnectError,
+    UpstreamError,
+)
 from smg.policies.policy import Hint
 from smg.routers.attempt import Attempt
 from smg.routers.tries import Tries
@@ -16,8 +25,8 @@ from smg.routers.tries import Tries
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from smg.core.errors import GatewayError
     from smg.core.request import InferenceRequest, Sink
-    from smg.core.words import WorkerId
     from smg.policies.table import PolicyTable
     from smg.resilience.budget import RetryBudget
     from smg.routers.attempt import Surroundings
@@ -65,16 +74,20 @@ class Attempts:
             except LeaseRefusedError:
                 tries.out.add(worker.id)
             except UpstreamError as error:
-                if not tries.forgives(error):
-                    tries.note(error, worker, request, sink)
-                    await self._wait(routers, request, tries, worker)
+                if sink.started:
+                    raise
+                if not tries.forgives(error, worker):
+                    tries.note(error, worker)
+                    self._require_another(routers, request, error, tries)
+                    tries.require_more(error, worker.settings.retry, request.trail.attempts)
+                    await self._around.sleep(tries.pause_secs(error, worker.settings.retry))
 
-    async def _wait(self, routers: tuple[Router, ...], request: InferenceRequest, tries: Tries, worker: Worker) -> None:
-        """Wait before the next try; raise the failure at once where nobody is left to try."""
-        assert tries.failure is not None  # noqa: S101  (noted just now)
-        if not _left(_offers(routers, request), tries.out):
-            raise tries.failure
-        await self._around.sleep(tries.pause_secs(tries.failure, worker.settings.retry))
+    def _require_another(
+        self, routers: tuple[Router, ...], request: InferenceRequest, error: UpstreamError, tries: Tries
+    ) -> None:
+        """Raise the last word where nobody is left to try."""
+        if not tries.left(_offers(routers, request)):
+            raise _last_word(error, request)
 
     def _checked(self, request: InferenceRequest) -> tuple[Router, ...]:
         routers = tuple(router for router in self._routers if router.registered(request))
@@ -88,7 +101,7 @@ class Attempts:
 
     def _pick(self, routers: tuple[Router, ...], request: InferenceRequest, tries: Tries) -> tuple[Router, Worker]:
         offers = _offers(routers, request)
-        workers = offers[0][1] if len(offers) == 1 and not tries.out else _left(offers, tries.out)
+        workers = offers[0][1] if len(offers) == 1 and tries.fresh else tries.left(offers)
         if not workers:
             raise self._nobody(routers, request, tries)
         policy = self._policies.policy(request.model, workers[0].spec.labels.get("policy"))
@@ -97,7 +110,7 @@ class Attempts:
 
     def _nobody(self, routers: tuple[Router, ...], request: InferenceRequest, tries: Tries) -> Exception:
         if tries.failure is not None:
-            return tries.failure
+            return _last_word(tries.failure, request)
         refusals = [router.refusal(request) for router in routers]
         if all(refusals) and refusals[0] is not None:
             return refusals[0]
@@ -106,12 +119,20 @@ class Attempts:
         )
 
 
+def _last_word(failure: UpstreamError, request: InferenceRequest) -> GatewayError:
+    """Return what a caller is told when nobody is left: that there is nobody, where not even a connection came about.
+
+    No byte was sent then, so coming back later is as safe as if the worker had been known to be out.
+    """
+    unreached = isinstance(failure, UpstreamConnectError | ConnectTimeoutError) and failure.retry is Retry.SAFE
+    if not unreached:
+        return failure
+    return NoWorkerError(
+        f"no worker that serves {request.model!r} can be connected to now", retry_after_secs=RETRY_AFTER_SECS
+    )
+
+
 def _offers(routers: tuple[Router, ...], request: InferenceRequest) -> list[tuple[Router, Sequence[Worker]]]:
     """Return the routers that have candidates now, each with its own."""
     offers = [(router, router.candidates(request)) for router in routers]
     return [offer for offer in offers if offer[1]]
-
-
-def _left(offers: Sequence[tuple[Router, Sequence[Worker]]], out: set[WorkerId]) -> list[Worker]:
-    """Return the union of the candidates but those that are out."""
-    return [worker for _, offered in offers for worker in offered if worker.id not in out]

@@ -8,9 +8,9 @@ from smg.core.errors import Retry, StaleConnectionError, UpstreamError
 from smg.resilience.backoff import Backoff, wait_secs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from random import Random
 
-    from smg.core.request import InferenceRequest, Sink
     from smg.core.words import WorkerId
     from smg.resilience.budget import RetryBudget
     from smg.workers.settings import RetrySettings
@@ -29,40 +29,53 @@ class Tries:
         failure: The last worker's; the answer if nobody is left.
     """
 
-    __slots__ = ("_budget", "_failures", "_forgiven", "_rng", "failure", "out")
+    __slots__ = ("_budget", "_failures", "_forgiven", "_rng", "_stale", "failure", "out")
 
     def __init__(self, budget: RetryBudget, rng: Random) -> None:
         self.out: set[WorkerId] = set()
+        self._stale: set[WorkerId] = set()
         self.failure: UpstreamError | None = None
         self._budget = budget
         self._rng = rng
         self._failures = 0
         self._forgiven = 0
 
-    def forgives(self, error: UpstreamError) -> bool:
+    @property
+    def fresh(self) -> bool:
+        """Whether anybody may be picked."""
+        return not self.out and not self._stale
+
+    def left(self, offers: Iterable[tuple[object, Iterable[Worker]]]) -> list[Worker]:
+        """Return who of the offered may be picked: one whose connection was stale only where nobody else may be."""
+        left = [worker for _, offered in offers for worker in offered if worker.id not in self.out]
+        return [worker for worker in left if worker.id not in self._stale] or left
+
+    def forgives(self, error: UpstreamError, worker: Worker) -> bool:
         """Whether to try again at once and for nothing: the connection was stale, as others in the pool may be too."""
         if not isinstance(error, StaleConnectionError):
             return False
+        self._stale.add(worker.id)
         self._forgiven += 1
         return self._forgiven <= STALE_AT_MOST
 
-    def note(self, error: UpstreamError, worker: Worker, request: InferenceRequest, sink: Sink) -> None:
-        """Put the worker out; raise ``error`` if it is the final word whoever is left."""
+    def note(self, error: UpstreamError, worker: Worker) -> None:
+        """Put a worker out that failed."""
         self.out.add(worker.id)
         self.failure = error
         self._failures += 1
-        retry = worker.settings.retry
-        spent = retry.disable_retry or request.trail.attempts >= retry.max_retries
-        if spent or sink.started or error.retry is Retry.NEVER:
+
+    def require_more(self, error: UpstreamError, retry: RetrySettings, attempts: int) -> None:
+        """Raise ``error`` if it is the last word whoever is left: it may not be repeated, or the tries are spent.
+
+        A try of which no byte reached a worker costs the fleet nothing and is not charged to the budget.
+        """
+        if error.retry is Retry.NEVER or retry.disable_retry or attempts >= retry.max_retries:
+            raise error
+        if error.retry is not Retry.SAFE and not self._budget.allow_retry():
             raise error
 
     def pause_secs(self, error: UpstreamError, retry: RetrySettings) -> float:
-        """Return the wait before the next try; raise ``error`` if the gateway's budget of retries is spent.
-
-        A try of which no byte reached a worker costs the fleet nothing and is not charged.
-        """
-        if error.retry is not Retry.SAFE and not self._budget.allow_retry():
-            raise error
+        """Return the wait before the next try."""
         backoff = Backoff(
             initial_secs=retry.initial_backoff_ms / 1000,
             max_secs=retry.max_backoff_ms / 1000,

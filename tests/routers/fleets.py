@@ -104,14 +104,19 @@ def inference(body: bytes = b'{"model":"tiny"}', *, stream: bool = False, model:
     )
 
 
-def answering(status: int = 200, body: bytes = b'{"ok":true}', seen: list[str] | None = None) -> Handle:
+def answering(
+    status: int = 200,
+    body: bytes = b'{"ok":true}',
+    seen: list[str] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Handle:
     """Answer every request alike, noting each in ``seen``."""
 
     async def handle(request: web.BaseRequest) -> web.Response:
         await request.read()
         if seen is not None:
             seen.append(request.headers.get("x-request-id", ""))
-        return web.Response(status=status, body=body, content_type="application/json")
+        return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 
     return handle
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
+from aiohttp import web
 
-from smg.core.errors import NoWorkerError, StreamBrokenError, UnknownModelError, UpstreamError, UpstreamRejectedError
+from smg.core.errors import (
+    NoWorkerError,
+    StalledError,
+    StreamBrokenError,
+    UnknownModelError,
+    UpstreamConnectError,
+    UpstreamError,
+    UpstreamRejectedError,
+)
 from smg.core.events import AttemptEnded
 from smg.core.words import LifeState, Outcome
 from smg.testing.sink import CollectingSink
@@ -83,6 +94,28 @@ async def test_nothing_is_retried_after_the_first_byte():
         assert seen == []
 
 
+async def test_silence_after_the_first_byte_is_not_retried():
+    """A stream that stalls is told as stalled, and no other worker is asked."""
+
+    async def stall(request: web.BaseRequest) -> web.StreamResponse:
+        await request.read()
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    seen: list[str] = []
+    async with fleet_of(stall, answering(seen=seen)) as fleet:
+        first = fleet.workers[0]
+        clocks = msgspec.structs.replace(first.settings.timeouts, between_chunks_secs=0.05)
+        first.settings = msgspec.structs.replace(first.settings, timeouts=clocks)
+        with pytest.raises(StalledError):
+            await fleet.attempts.route(inference(stream=True), CollectingSink())
+
+        assert seen == []
+
+
 async def test_a_stream_without_a_first_byte_is_retried():
     """A worker that sends a head and breaks off is replaced before the caller sees anything."""
     async with fleet_of(breaking(b""), answering(body=SECOND)) as fleet:
@@ -99,6 +132,47 @@ async def test_a_plain_answer_that_breaks_off_is_retried():
         await fleet.attempts.route(inference(), sink)
 
         assert sink.body == b'{"ok":true}'
+
+
+async def test_nobody_who_can_be_connected_to_is_nobody():
+    """The only worker refuses the connection: 503 with a time to come back; the attempt keeps the cause."""
+    for retry in (RetrySettings(), RetrySettings(disable_retry=True)):
+        async with fleet_of(answering(), retry=retry) as fleet:
+            await fleet.workers[0].aclose()
+            with pytest.raises(NoWorkerError, match="can be connected to") as raised:
+                await fleet.attempts.route(inference(), CollectingSink())
+
+            assert raised.value.retry_after_secs == 1.0
+            assert isinstance(raised.value.__context__, UpstreamConnectError)
+            assert [event.error_code for event in fleet.observer.of(AttemptEnded)] == ["upstream_connect_failed"]
+
+
+async def test_a_worker_that_cannot_be_connected_to_is_named_where_others_are_left():
+    """Only the tries are spent: somebody could have served, so it is not told that nobody can."""
+    async with fleet_of(answering(), answering(), retry=RetrySettings(max_retries=1)) as fleet:
+        await fleet.workers[0].aclose()
+        with pytest.raises(UpstreamConnectError):
+            await fleet.attempts.route(inference(), CollectingSink())
+
+
+async def test_the_last_failure_decides_what_is_told():
+    """After a refused connection another worker's own refusal is passed on, with its wish to be left alone."""
+    async with fleet_of(answering(), answering(503, headers={"retry-after": "7"})) as fleet:
+        await fleet.workers[0].aclose()
+        with pytest.raises(UpstreamRejectedError) as raised:
+            await fleet.attempts.route(inference(), CollectingSink())
+
+        assert (raised.value.upstream_status, dict(raised.value.headers)[b"retry-after"]) == (503, b"7")
+
+
+async def test_a_policy_that_sticks_to_a_worker_is_given_another():
+    """The policy of these tests always takes the first it is offered; whoever failed is not offered again."""
+    async with fleet_of(answering(503), answering(503), answering(body=b"third")) as fleet:
+        sink = CollectingSink()
+        await fleet.attempts.route(inference(), sink)
+
+        assert sink.body == b"third"
+        assert [event.worker_id for event in fleet.observer.of(AttemptEnded)] == ["w0", "w1", "w2"]
 
 
 async def test_back_off_stays_within_its_bounds():

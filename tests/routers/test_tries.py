@@ -10,7 +10,8 @@ from aiohttp import web
 
 from smg.core.clock import MonotonicClock
 from smg.core.errors import Retry, StaleConnectionError, UpstreamError, UpstreamRejectedError
-from smg.core.words import LifeState, WorkerId
+from smg.core.events import AttemptEnded
+from smg.core.words import LifeState, Outcome, WorkerId
 from smg.resilience.breaker import BreakerState
 from smg.resilience.budget import RetryBudget
 from smg.resilience.settings import BudgetSettings
@@ -18,6 +19,7 @@ from smg.routers.tries import Tries
 from smg.testing.sink import CollectingSink
 from smg.workers.settings import RetrySettings
 from tests.routers.fleets import FIRST, SECOND, answering, fleet_of, inference
+from tests.workers.support import build
 
 NONE_LEFT = BudgetSettings(ratio=0.0, floor=0)
 
@@ -35,9 +37,26 @@ def failure(retry: Retry, retry_after_secs: float | None = None) -> UpstreamErro
 def test_a_spent_budget_ends_the_tries():
     """What may have reached a worker is charged; what did not is free."""
     with pytest.raises(UpstreamError):
-        tries(NONE_LEFT).pause_secs(failure(Retry.IF_IDEMPOTENT), RetrySettings())
+        tries(NONE_LEFT).require_more(failure(Retry.IF_IDEMPOTENT), RetrySettings(), 1)
 
-    assert tries(NONE_LEFT).pause_secs(failure(Retry.SAFE), RetrySettings()) >= 0
+    tries(NONE_LEFT).require_more(failure(Retry.SAFE), RetrySettings(), 1)
+
+
+@pytest.mark.parametrize(
+    ("retry", "settings", "attempts"),
+    [
+        pytest.param(Retry.NEVER, RetrySettings(), 1, id="may not be repeated"),
+        pytest.param(Retry.SAFE, RetrySettings(max_retries=2), 2, id="as often as this worker allows"),
+        pytest.param(Retry.SAFE, RetrySettings(disable_retry=True), 1, id="switched off"),
+    ],
+)
+def test_some_failures_are_the_last_word(retry, settings, attempts):
+    """Whoever is left: they are raised as they are."""
+    error = failure(retry)
+    with pytest.raises(UpstreamError) as raised:
+        tries(BudgetSettings()).require_more(error, settings, attempts)
+
+    assert raised.value is error
 
 
 def test_the_worker_may_ask_for_time():
@@ -50,10 +69,35 @@ def test_the_worker_may_ask_for_time():
 def test_a_few_stale_connections_are_forgiven():
     """A pool may hold several: three are forgiven, the fourth counts; another failure in between is none of them."""
     stale = StaleConnectionError(WorkerId("w"), "closed", retry=Retry.IF_IDEMPOTENT)
-    state = tries(NONE_LEFT)
+    state, worker = tries(NONE_LEFT), build("http://h:1")
 
-    assert not state.forgives(failure(Retry.SAFE))
-    assert [state.forgives(stale) for _ in range(4)] == [True, True, True, False]
+    assert not state.forgives(failure(Retry.SAFE), worker)
+    assert [state.forgives(stale, worker) for _ in range(4)] == [True, True, True, False]
+
+
+async def test_a_stale_connection_sends_the_request_elsewhere():
+    """The worker that closed it is asked again only where nobody else is left."""
+    seen: list[str] = []
+
+    async def stale(request: web.BaseRequest) -> web.Response:
+        seen.append("first")
+        if len(seen) > 1:
+            assert request.transport is not None
+            request.transport.abort()
+            await asyncio.sleep(0)
+        return web.Response(body=b"first")
+
+    async with fleet_of(stale, answering(body=b"second")) as fleet:
+        bodies, outcomes = [], []
+        for _ in range(2):
+            sink = CollectingSink()
+            await fleet.attempts.route(inference(), sink)
+            bodies.append(sink.body)
+        outcomes = [(event.worker_id, event.outcome) for event in fleet.observer.of(AttemptEnded)]
+
+        assert bodies == [b"first", b"second"]
+        assert outcomes[1:] == [("w0", Outcome.ABANDONED), ("w1", Outcome.SUCCEEDED)]
+        assert fleet.waits == []
 
 
 async def test_a_worker_that_closes_its_connections_serves_every_request():
