@@ -3,7 +3,8 @@
 Theory: a worker becomes READY by one good probe, its facts, and its tokenizer where it needs one. A ready worker
 whose probes fail often enough is UNHEALTHY, and comes back by good ones. After any bad probe the engine may be a new
 one, so its facts are read again; if it restarted, the epoch counts up. One probe is in flight at a time, nothing is
-given up for good, and no failure here ends more than the step it happened in.
+given up for good, and no failure here ends more than the step it happened in. A worker that is not to be probed is
+believed once it is known what it serves; from then on its breaker alone judges it, by the requests it is sent.
 """
 
 from __future__ import annotations
@@ -76,14 +77,24 @@ class HealthMonitor:
 
     async def step(self) -> float | None:
         """Probe once and draw the conclusions; return the seconds until the next step, None for never."""
-        health, state = self._worker.settings.health, self._worker.life.state
+        state = self._worker.life.state
         if state in {LifeState.DRAINING, LifeState.GONE}:
             return None
-        healthy = (health.disable_health_check and not isinstance(self._worker, UnprobedWorker)) or await self._probe()
+        if self._worker.passive:
+            return await self._believe()
+        healthy = await self._probe()
         if state is LifeState.PENDING:
             return await self._join() if healthy else self._wait(self._worker.probe_error)
         await self._judge(healthy=healthy)
-        return None if health.disable_health_check and not self._stale else self._pause()
+        return self._pause()
+
+    async def _believe(self) -> float | None:
+        """Take a worker in that is not to be probed, and leave it to its breaker from then on."""
+        if self._worker.life.state is LifeState.PENDING:
+            return await self._join()
+        if self._worker.life.state is LifeState.UNHEALTHY:
+            await self._return()
+        return None if self._worker.life.state is LifeState.READY else self._pause()
 
     async def _probe(self) -> bool:
         begun = self._clock.now()
@@ -105,8 +116,11 @@ class HealthMonitor:
                 return None
         except GatewayError as error:  # its URL is taken, or the fleet is full
             return self._wait(error.message, self._backed_off())
+        if self._worker.passive:
+            self._worker.move(LifeState.READY, "known, and not probed")
+            return None
         self._worker.move(LifeState.READY, "answers and is known")
-        return None if self._worker.settings.health.disable_health_check else self._pause()
+        return self._pause()
 
     async def _judge(self, *, healthy: bool) -> None:
         ready = self._worker.life.state is LifeState.READY

@@ -80,7 +80,7 @@ class HealthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         failure_threshold: Bad probes in a row that take a ready worker out.
         success_threshold: Good probes in a row that bring it back; the first time one is enough.
         endpoint: Path an HTTP worker is probed at; 2xx is healthy.
-        disable_health_check: Believe in the worker once its models are known.
+        disable_health_check: Believe in the worker once its models are known; always so for external ones.
         drain_secs: How long a leaving worker may finish what it began.
         startup_timeout_secs: After this long without an answer the reason shown says so; nothing else follows.
     """

@@ -130,6 +130,12 @@ class Worker(ABC):
         return self.life.state is LifeState.READY and self.breaker.allows()
 
     @property
+    def passive(self) -> bool:
+        """Whether it is never probed: its operator wants it so, or it is a provider, who counts what it is sent."""
+        unwanted = self.settings.health.disable_health_check or self.runtime is Runtime.EXTERNAL
+        return unwanted and self.connection_mode is not None
+
+    @property
     def any_model(self) -> bool:
         """Whether it takes every model name: an external provider whose models nobody listed."""
         return self.runtime is Runtime.EXTERNAL and not self.models

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from smg.core.events import ProbeEnded
+from smg.core.events import ProbeEnded, WorkerLifeChanged
 from smg.core.generation import EngineFacts
-from smg.core.words import LifeState, WorkerId
+from smg.core.words import LifeState, Runtime, WorkerId
 from smg.workers.factory import WorkerFactory
 from smg.workers.health import HealthMonitor, restarted
 from smg.workers.settings import HealthSettings
@@ -36,9 +36,9 @@ class Nobody:
         return False
 
 
-def watched(url: str, clock: SetClock, heard: Recorder) -> tuple[Worker, HealthMonitor]:
+def watched(url: str, clock: SetClock, heard: Recorder, **spec: object) -> tuple[Worker, HealthMonitor]:
     worker = WorkerFactory(with_defaults(health=HEALTH), clock, heard).build(
-        read_spec({"url": url}), WorkerId("w"), "test"
+        read_spec({"url": url, **spec}), WorkerId("w"), "test"
     )
     monitor = HealthMonitor(worker, Nobody(), tokenizers=None, clock=clock, observer=heard, random=random.Random(1))
     return worker, monitor
@@ -68,6 +68,51 @@ async def test_intervals_thresholds_and_reasons() -> None:
         await worker.aclose()
 
     assert [event.healthy for event in heard.of(ProbeEnded)] == [True, False, False, False, True, True]
+    ready, away = LifeState.READY, LifeState.UNHEALTHY
+    told = [(event.old, event.new) for event in heard.of(WorkerLifeChanged)]
+    assert told == [(LifeState.PENDING, ready), (ready, away), (away, ready)]
+
+
+async def test_a_worker_that_flips_below_the_threshold_is_not_told_of() -> None:
+    """Two bad probes, one good one, over and over: it stays, nothing is told, and no two intervals are alike."""
+    heard, engine = Recorder(), HttpEngine()
+    async with http_engine(engine) as (_, url):
+        worker, monitor = watched(url, SetClock(), heard)
+        await worker.start()
+        await monitor.step()
+        heard.events.clear()
+        pauses = []
+        for number in range(12):
+            engine.healthy = number % 3 == 2
+            pauses.append(await monitor.step())
+        await worker.aclose()
+
+    assert heard.of(WorkerLifeChanged) == []
+    assert len(set(pauses)) == 12
+
+
+PASSIVE = [
+    pytest.param({"runtime_type": "external"}, id="provider"),
+    pytest.param({"health": {"disable_health_check": True}, "models": [{"id": "m"}]}, id="switched off"),
+]
+
+
+@pytest.mark.parametrize("spec", PASSIVE)
+async def test_a_worker_that_is_not_to_be_probed_is_believed(spec: dict[str, object]) -> None:
+    """It is ready once it is known, from wherever it stood, and the watch over it ends; no probe is told of."""
+    heard = Recorder()
+    async with http_engine() as (engine, url):
+        worker, monitor = watched(url, SetClock(), heard, **spec)
+        await worker.start()
+        assert (await monitor.step(), worker.life.state) == (None, LifeState.READY)
+        worker.move(LifeState.UNHEALTHY, "its probes failed while it was probed")
+        assert (await monitor.step(), worker.life.state) == (None, LifeState.READY)
+        assert (await monitor.step(), worker.life.state) == (None, LifeState.READY)
+        await worker.aclose()
+
+    assert heard.of(ProbeEnded) == []
+    assert "/health" not in {path for _, path, _, _ in engine.seen}
+    assert worker.runtime is not Runtime.EXTERNAL or engine.seen == []
 
 
 async def test_discovery_that_fails_is_tried_ever_more_slowly() -> None:

@@ -287,9 +287,10 @@ async def test_a_worker_without_models_stays_pending(registry: Registry) -> None
 
 
 async def test_an_external_worker_takes_any_model(registry: Registry, engine: tuple[HttpEngine, str]) -> None:
-    """Nobody listed its models, so every name may be one of its; that it answers is health enough."""
-    worker = await ready(registry, engine[1], runtime="external", health={"endpoint": "/nothing-here"})
+    """Nobody listed its models, so every name may be one of its; it is ready without being asked anything."""
+    worker = await ready(registry, engine[1], runtime="external")
 
+    assert engine[0].seen == []
     assert registry.fleet.known("anything")
     assert registry.fleet.select(HttpWorker, model="anything") == (worker,)
 
