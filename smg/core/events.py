@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from smg.core.words import ConnectionMode, LifeState, Outcome, WorkerId
+    from smg.core.words import ConnectionMode, LifeState, Outcome, WorkerId, WorkerType
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,19 @@ class BreakerMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class PanicChanged:
+    """So few of a model's workers are ready that their health is ignored from now on, or no more.
+
+    Attributes:
+        model: Any name callers may use; a model with aliases is told once for each.
+    """
+
+    model: str
+    worker_type: WorkerType
+    panicking: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeEnded:
     """One health probe came back; counted, never logged."""
 
@@ -111,6 +124,7 @@ Event: TypeAlias = (
     | WorkerRemoved
     | WorkerLifeChanged
     | BreakerMoved
+    | PanicChanged
     | ProbeEnded
     | TaskFailed
 )

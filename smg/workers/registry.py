@@ -11,7 +11,7 @@ from uuid import uuid4
 import msgspec
 
 from smg.core.errors import ConflictError, FleetFullError, InvalidRequestError, NotFoundError
-from smg.core.events import WorkerAdded, WorkerRemoved
+from smg.core.events import PanicChanged, WorkerAdded, WorkerRemoved
 from smg.core.tasks import Tasks
 from smg.core.words import LifeState, WorkerId
 from smg.workers.factory import address_of
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from smg.workers.detection import UnprobedWorker
     from smg.workers.factory import WorkerFactory
+    from smg.workers.fleet import Group
     from smg.workers.spec import WorkerSpec
     from smg.workers.tokenizers import TokenizerSource
     from smg.workers.worker import Worker
@@ -55,12 +56,14 @@ class Registry:
         self._leaving: dict[WorkerId, asyncio.Task[None]] = {}
         self._retired: set[Worker] = set()
         self._fleet: Fleet | None = Fleet()
+        self._panics: frozenset[Group] = frozenset()
 
     @property
     def fleet(self) -> Fleet:
-        """The fleet as it is now; the same object until something changes."""
+        """The fleet as it is now; the same object until something changes. Whoever asks first tells of panics."""
         if self._fleet is None:
-            self._fleet = assemble(self._workers)
+            self._fleet = assemble(self._workers, self._factory.defaults.panic_ratio)
+            self._tell_panics(self._fleet.panics)
         return self._fleet
 
     def get(self, worker_id: WorkerId) -> Worker:
@@ -260,6 +263,12 @@ class Registry:
 
     def _touch(self) -> None:
         self._fleet = None
+
+    def _tell_panics(self, panics: frozenset[Group]) -> None:
+        """Tell of the groups that begin to panic, and of those that have calmed down."""
+        before, self._panics = self._panics, panics
+        for group in sorted(before ^ panics, key=str):
+            self._observer.notify(PanicChanged(*group, panicking=group in panics))
 
 
 async def _started(worker: Worker) -> None:

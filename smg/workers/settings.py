@@ -10,6 +10,7 @@ from smg.resilience.settings import BreakerSettings, ClockSettings
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -131,6 +132,8 @@ class WorkerDefaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         api_key: Sent to workers as ``Authorization: Bearer``.
         expand_ranks: Register one worker per data-parallel rank an engine reports.
         max_workers: Workers that may be registered at once.
+        panic_ratio: Share of a model's workers that must be ready for health to count: below it those that fail their
+            probes are given requests too, as long as their breakers let them. 0: never, callers are told at once.
     """
 
     pool: PoolSettings = PoolSettings()
@@ -143,3 +146,4 @@ class WorkerDefaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     api_key: str | None = None
     expand_ranks: bool = False
     max_workers: Count = 4096
+    panic_ratio: Ratio = 0.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from smg.core.errors import ConflictError, FleetFullError, InvalidRequestError, NotFoundError
-from smg.core.events import WorkerAdded, WorkerLifeChanged, WorkerRemoved
+from smg.core.events import PanicChanged, WorkerAdded, WorkerLifeChanged, WorkerRemoved
 from smg.core.words import ConnectionMode, LifeState, Outcome, Runtime, WorkerId, WorkerType
 from smg.workers.grpc_worker import GrpcWorker
 from smg.workers.http_worker import HttpWorker
@@ -302,6 +302,23 @@ async def test_without_health_checks_a_worker_is_ready_once_known(
     await ready(registry, engine[1], health={"disable_health_check": True})
 
     assert "/health" not in {path for _, path, _, _ in engine[0].seen}
+
+
+async def test_a_panic_is_told_once_when_it_begins_and_once_when_it_ends(heard: Recorder) -> None:
+    """However often the fleet is looked at meanwhile, and changes otherwise."""
+    registry = Registry(factory(with_defaults(panic_ratio=0.5), heard))
+    async with http_engine() as (_, url):
+        worker = await ready(registry, url)
+        registry.fleet.select(HttpWorker)
+        for state in (LifeState.UNHEALTHY, LifeState.READY):
+            worker.move(state, "test")
+            for _ in range(3):
+                registry.fleet.select(HttpWorker)
+                worker.changed()
+        await registry.aclose()
+
+    told = [(event.model, event.worker_type, event.panicking) for event in heard.of(PanicChanged)]
+    assert told == [("m", WorkerType.REGULAR, True), ("m", WorkerType.REGULAR, False)]
 
 
 class Tokenizers:

@@ -15,6 +15,7 @@ from typing_extensions import override
 from smg.core.events import (
     AttemptEnded,
     BreakerMoved,
+    PanicChanged,
     RequestFinished,
     TaskFailed,
     WorkerAdded,
@@ -42,6 +43,14 @@ class LogObserver:
                 self._finished(event)
             case AttemptEnded():
                 LOG.debug("attempt.ended", extra=_attempt(event))
+            case TaskFailed(name, error):
+                LOG.error("bug", extra=_fields(task=name, **_described(error)))
+            case _:
+                self._changed(event)
+
+    def _changed(self, event: Event) -> None:
+        """Log a change in the fleet."""
+        match event:
             case WorkerAdded(worker_id, url, source):
                 LOG.info("worker.added", extra=_fields(worker=worker_id, url=url, source=source))
             case WorkerRemoved(worker_id, url):
@@ -51,8 +60,10 @@ class LogObserver:
             case BreakerMoved(worker_id, url, old, new):
                 level = logging.WARNING if new == "open" else logging.INFO
                 LOG.log(level, "breaker.moved", extra=_fields(worker=worker_id, url=url, old=old, new=new))
-            case TaskFailed(name, error):
-                LOG.error("bug", extra=_fields(task=name, **_described(error)))
+            case PanicChanged(model, worker_type, panicking):
+                level = logging.WARNING if panicking else logging.INFO
+                name = "panic.began" if panicking else "panic.ended"
+                LOG.log(level, name, extra=_fields(model=model, worker_type=worker_type.value))
             case _:
                 pass
 

@@ -175,9 +175,12 @@ class FleetCollector(Collector):
 
     @override
     def collect(self) -> Iterable[Metric]:
-        families = health, active, tokens, breaker, pool = self._families()
+        families = health, active, tokens, breaker, pool, panic = self._families()
         sizes: dict[tuple[str, str], int] = {}
-        for worker in self._fleet().workers.values():
+        fleet = self._fleet()
+        for model, worker_type in fleet.panics:
+            panic.add_metric([model, worker_type.value], 1)
+        for worker in fleet.workers.values():
             health.add_metric([worker.url], worker.life.state is LifeState.READY)
             active.add_metric([worker.url], worker.in_flight)
             tokens.add_metric([worker.url], worker.tokens_in_flight)
@@ -198,6 +201,11 @@ class FleetCollector(Collector):
                 "smg_worker_cb_state", "Circuit breaker: 0 closed, 1 open, 2 half-open.", labels=["worker"]
             ),
             GaugeMetricFamily("smg_worker_pool_size", "Registered workers.", labels=["worker_type", "connection_mode"]),
+            GaugeMetricFamily(
+                "smg_worker_panic",
+                "1 while so few of a model's workers are ready that health is ignored.",
+                labels=["model", "worker_type"],
+            ),
         )
 
 

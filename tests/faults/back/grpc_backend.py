@@ -27,6 +27,7 @@ class GrpcBackend:
         max_streams: MAX_CONCURRENT_STREAMS as announced; None announces none.
         thawed: While clear, nothing is read and nothing is sent, on any connection.
         calls: How often each method was called.
+        well: Whether it says that it is.
     """
 
     def __init__(self, name: str, book: Book, play: Play, *, tls: ssl.SSLContext | None = None) -> None:
@@ -37,6 +38,7 @@ class GrpcBackend:
         self.thawed = asyncio.Event()
         self.thawed.set()
         self.calls: dict[str, int] = {}
+        self.well = True
         self.connections = 0
         self.port = 0
         self._server: asyncio.Server | None = None

@@ -12,7 +12,7 @@ from h2.exceptions import ProtocolError
 from hyperframe.frame import RstStreamFrame
 
 from smg.stubs import sglang_scheduler_pb2 as pb
-from tests.faults.back.grpc_words import CONTROL, SERVICE, UNIMPLEMENTED, frame
+from tests.faults.back.grpc_words import CONTROL, SERVICE, UNIMPLEMENTED, frame, health
 from tests.faults.back.http_backend import reset
 from tests.faults.back.steps import (
     Close,
@@ -63,6 +63,9 @@ class Call:
         with suppress(ConnectionError, ProtocolError):
             if name == "Generate":
                 await self._generate()
+            elif name == "HealthCheck" and not backend.well:
+                await self._message(frame(health(well=False)))
+                self._status(0, "")
             elif name in CONTROL:
                 self._note_abort(name)
                 for message in CONTROL[name]():

@@ -62,6 +62,11 @@ def model_info() -> bytes:
     ).SerializeToString()
 
 
+def health(*, well: bool) -> bytes:
+    """Return what the engine says of its health."""
+    return pb.HealthCheckResponse(healthy=well).SerializeToString()
+
+
 def tokenizer() -> list[bytes]:
     """Return the messages of the tokenizer bundle."""
     data, sha256 = vocabulary.bundle(CONTEXT)
@@ -70,7 +75,7 @@ def tokenizer() -> list[bytes]:
 
 
 CONTROL = {
-    "HealthCheck": lambda: [pb.HealthCheckResponse(healthy=True).SerializeToString()],
+    "HealthCheck": lambda: [health(well=True)],
     "GetModelInfo": lambda: [model_info()],
     "GetServerInfo": lambda: [pb.GetServerInfoResponse(sglang_version="1", server_type="grpc").SerializeToString()],
     "GetTokenizer": tokenizer,

@@ -253,11 +253,46 @@ async def test_b14_stuck_worker_harms_nobody(mode):
         await scene.clean()
 
 
+RULES = {"B16-refuse": 0.0, "B16-panic": 0.5}
+QUICK_PROBES = {"check_interval_secs": 0.2, "timeout_secs": 0.5}
+
+
 @pytest.mark.parametrize("mode", MODES)
-async def test_b16_all_out(mode):
-    """With every worker out the refusal comes at once; the first to be well again serves within 3 s."""
-    health = {"worker_defaults": {"health": {"check_interval_secs": 0.2, "timeout_secs": 0.5}}}
-    async with facing(mode, good(mode, stream=False), workers=2, **health) as scene:
+@pytest.mark.parametrize("ratio", RULES.values(), ids=RULES)
+async def test_b16_all_say_they_are_ill(mode, ratio):
+    """All are asked, which shows, or all callers are refused at once; never some. Once one is well, it serves."""
+    rule = {"worker_defaults": {"health": QUICK_PROBES, "panic_ratio": ratio}}
+    async with facing(mode, good(mode, stream=False), workers=2, **rule) as scene:
+        for backend in scene.backends:
+            be_well(backend, well=False)
+        await until(lambda: all(worker.life.state.value == "not_ready" for worker in scene.workers), 10)
+        answers = await at_once(scene, 10, stream=False)
+        shown = 'smg_worker_panic{model="m",worker_type="regular"} 1.0'
+        assert {answer.status for answer in answers} == {200 if ratio else 503}
+        assert {attempt.backend for attempt in scene.book.attempts} == ({"b0", "b1"} if ratio else set())
+        assert max(answer.secs for answer in answers) < 0.5
+        assert (shown in await metrics(scene)) is bool(ratio)
+        be_well(scene.backends[0], well=True)
+        await until(lambda: scene.workers[0].available, 3)
+        seen = len(scene.backends[1].attempts)
+        for answer in await at_once(scene, 10, stream=False, prefix="after"):
+            whole(answer, stream=False)
+        assert len(scene.backends[1].attempts) == seen
+        assert shown not in await metrics(scene)
+
+
+def be_well(backend, *, well: bool) -> None:
+    """Have an engine say that it is well, or not; it serves in any case."""
+    backend.well = well
+    backend.health = None if well else (Send(plain(b"", status=503)),)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("ratio", RULES.values(), ids=RULES)
+async def test_b16_all_out(mode, ratio):
+    """With every worker out the refusal comes at once by either rule; the first that is back serves within 3 s."""
+    rule = {"worker_defaults": {"health": QUICK_PROBES, "panic_ratio": ratio}}
+    async with facing(mode, good(mode, stream=False), workers=2, **rule) as scene:
         for backend in scene.backends:
             await (backend.door(Door.REFUSED) if mode == "http" else backend.refuse())
         await until(lambda: all(worker.life.state.value == "not_ready" for worker in scene.workers), 10)

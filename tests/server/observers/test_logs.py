@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from smg.core.events import ProbeEnded, RequestFinished, TaskFailed, WorkerLifeChanged
-from smg.core.words import LifeState, WorkerId
+from smg.core.events import PanicChanged, ProbeEnded, RequestFinished, TaskFailed, WorkerLifeChanged
+from smg.core.words import LifeState, WorkerId, WorkerType
 from smg.server.observers.logs import LogObserver, set_up_logging
 from smg.server.settings import LogSettings
 
@@ -72,6 +72,8 @@ def test_line_for_people_quotes_what_could_pass_for_more(log_to: Any) -> None:
         (_finished(503, None), "info"),
         (WorkerLifeChanged(WORKER, "http://a", LifeState.READY, LifeState.UNHEALTHY, "timed out"), "warning"),
         (WorkerLifeChanged(WORKER, "http://a", LifeState.PENDING, LifeState.READY, "answers"), "info"),
+        (PanicChanged("m", WorkerType.REGULAR, True), "warning"),
+        (PanicChanged("m", WorkerType.REGULAR, False), "info"),
         (TaskFailed("request r1", ValueError("sk-secret")), "error"),
     ],
 )

@@ -5,7 +5,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from smg.core.events import AttemptEnded, ProbeEnded, RequestFinished, WorkerRemoved
-from smg.core.words import ConnectionMode, Outcome, WorkerId
+from smg.core.words import ConnectionMode, Outcome, WorkerId, WorkerType
 from smg.server.observers.metrics import MetricsObserver
 from smg.workers.fleet import Fleet
 from tests.workers.support import grpc_worker
@@ -97,3 +97,14 @@ def test_probes_are_counted_by_result() -> None:
 def test_open_connections_are_read_when_asked() -> None:
     """The gauge is the listener's own count."""
     assert _samples(_observer())[("smg_http_connections_active",)] == 3
+
+
+def test_a_panic_shows_while_it_lasts() -> None:
+    """A model in panic has a series of 1; one that is not has none."""
+    panics = frozenset({("m", WorkerType.REGULAR)})
+    fleets = [Fleet(panics=panics)]
+    observer = MetricsObserver((0.1, 1.0), lambda: fleets[0], lambda: 0)
+
+    assert _samples(observer)["smg_worker_panic", "m", "regular"] == 1
+    fleets[0] = Fleet()
+    assert not [key for key in _samples(observer) if key[0] == "smg_worker_panic"]
