@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from smg.workers.worker import Worker
 
 REBUILD = ("url", "worker_type", "connection_mode", "runtime_type")
-"""Fields of a spec, and below those settings, whose change needs a new transport."""
-REBUILD_SETTINGS = ("pool", "timeouts", "tls", "proxy")
+"""Fields of a spec, and below those settings, whose change needs a new transport or a new breaker."""
+REBUILD_SETTINGS = ("pool", "timeouts", "tls", "proxy", "breaker")
 
 
 class Registry:

@@ -10,6 +10,7 @@ import pytest
 from smg.core.errors import ConflictError, FleetFullError, InvalidRequestError, NotFoundError
 from smg.core.events import PanicChanged, WorkerAdded, WorkerLifeChanged, WorkerRemoved
 from smg.core.words import ConnectionMode, LifeState, Outcome, Runtime, WorkerId, WorkerType
+from smg.resilience.breaker import BreakerState
 from smg.workers.grpc_worker import GrpcWorker
 from smg.workers.http_worker import HttpWorker
 from smg.workers.registry import Registry
@@ -170,6 +171,17 @@ async def test_a_patch_of_words_keeps_the_transport(registry: Registry, engine: 
     assert same is worker
     assert (worker.priority, worker.labels["zone"], worker.settings.health.timeout_secs) == (9, "a", 1.5)
     assert worker.available
+
+
+async def test_a_patch_of_the_breaker_holds_from_then_on(registry: Registry, engine: tuple[HttpEngine, str]) -> None:
+    """One failure trips a breaker that may fail once, though the worker began with another."""
+    old = await ready(registry, engine[1])
+    new = await registry.patch(old.id, {"breaker": {"failure_threshold": 1}})
+    with new.lease(1) as lease:
+        lease.settle(Outcome.FAILED)
+
+    assert new.breaker.state is BreakerState.OPEN
+    assert registry.fleet.select(HttpWorker, model="m") == ()
 
 
 async def test_a_patch_of_the_transport_swaps_it_without_a_gap(

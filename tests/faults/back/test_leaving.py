@@ -1,4 +1,4 @@
-"""R02-R06, G09: callers who leave free their workers at once, in every phase and mode."""
+"""R02-R06, G09, B15: callers who leave free their workers at once, in every phase and mode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.faults.back.facing import at_once, facing, good
 from tests.faults.back.grpc_words import THREE
 from tests.faults.back.http_backend import Door
 from tests.faults.back.http_words import BEGUN, SSE_HEAD, head, plain
-from tests.faults.back.steps import Send, Silence, Wait
+from tests.faults.back.steps import Gate, Send, Silence, Wait
 from tests.faults.back.verdicts import whole
 
 FREED_SECS = 0.25 + profile.SLACK_SECS
@@ -133,6 +133,45 @@ async def test_r06_no_slot_is_lost(mode):
         scene.backends[0].script = good(mode, stream=True)
         for answer in await at_once(scene, SLOTS, stream=True, prefix="last"):
             whole(answer, stream=True)
+
+
+POOLS = {"http": {"max_connections": SLOTS}, "grpc": {"max_in_flight": SLOTS}}
+LATE_SECS = 0.15
+
+
+@pytest.mark.parametrize("mode", POOLS, ids=[f"B15-{mode}" for mode in POOLS])
+async def test_a_pool_of_ten(mode):
+    """After callers who left or were answered too late, at random, ten run at once and everybody who then comes passes.
+
+    Twice as many come as there is room for: over HTTP they wait for a connection, over gRPC they are refused.
+    """
+    rng, many = random.Random(15), profile.count(1000, least=120)
+    late = {"first_byte_secs": LATE_SECS, "first_token_secs": LATE_SECS, "between_chunks_secs": LATE_SECS}
+    defaults = {"pool": POOLS[mode], "breaker": {"disabled": True}, "timeouts": late}
+    begun = THREE if mode == "grpc" else (Send(BEGUN),)
+    async with facing(mode, (), workers=1, worker_defaults=defaults) as scene:
+        for number in range(0, many, 2 * SLOTS):
+            scene.backends[0].script = (*rng.choice([(), begun]), Silence())
+            await asyncio.gather(*[stay(scene.port, f"r{number + one}", rng) for one in range(2 * SLOTS)])
+        await scene.clean()
+        assert not [attempt for attempt in scene.book.attempts if attempt.ended == "answered"]
+        go_on = asyncio.Event()
+        scene.backends[0].script = (Gate(go_on), *good(mode, stream=True))
+        crowd = asyncio.gather(*[scene.ask(f"ten{number}", stream=True) for number in range(SLOTS)])
+        await until(lambda: scene.book.running == SLOTS, LATE_SECS)
+        go_on.set()
+        answers = await crowd
+        for number in range(0, many, SLOTS):
+            answers += await at_once(scene, SLOTS, stream=True, prefix=f"next{number}.")
+        for answer in answers:
+            whole(answer, stream=True)
+
+
+async def stay(port: int, name: str, rng: random.Random) -> None:
+    """Ask, and leave before or after the worker is too late."""
+    writer = await leave(port, name, stream=rng.random() < 0.5)
+    await asyncio.sleep(rng.uniform(0, 2 * LATE_SECS))
+    writer.transport.abort()
 
 
 @pytest.mark.parametrize("mode", ["http", "grpc"])
