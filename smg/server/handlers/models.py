@@ -8,10 +8,12 @@ from smg.core.errors import UnknownModelError
 from smg.server.handlers.answers import send_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from smg.core.request import Request, Sink
     from smg.workers.fleet import Fleet
+    from smg.workers.spec import ModelCard
+    from smg.workers.worker import Worker
 
 
 class ModelHandlers:
@@ -35,13 +37,12 @@ class ModelHandlers:
 
     def _entries(self) -> dict[str, dict[str, Any]]:
         entries: dict[str, dict[str, Any]] = {}
-        for worker in self._fleet().workers.values():
-            for card in worker.models if worker.available else ():
-                entry = entries.setdefault(card.id, self._entry(card.id, card.provider or worker.runtime.value))
-                length = card.context_length or worker.facts.context_length
-                known = entry["max_model_len"]
-                entry["max_model_len"] = length if known is None else min(known, length or known)
-                entry["aliases"] = sorted({*entry["aliases"], *card.aliases})
+        for worker, card in _served(self._fleet()):
+            entry = entries.setdefault(card.id, self._entry(card.id, card.provider or worker.runtime.value))
+            length = card.context_length or worker.facts.context_length
+            known = entry["max_model_len"]
+            entry["max_model_len"] = length if known is None else min(known, length or known)
+            entry["aliases"] = sorted({*entry["aliases"], *card.aliases})
         return entries
 
     def _entry(self, model: str, owner: str) -> dict[str, Any]:
@@ -55,3 +56,11 @@ class ModelHandlers:
             "max_model_len": None,
             "aliases": [],
         }
+
+
+def _served(fleet: Fleet) -> Iterator[tuple[Worker, ModelCard]]:
+    """Yield who serves what now; in a panic, whatever its health."""
+    for worker in fleet.workers.values():
+        for card in worker.models:
+            if worker.available or (card.id, worker.worker_type) in fleet.panics:
+                yield worker, card

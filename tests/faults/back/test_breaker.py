@@ -233,6 +233,22 @@ async def test_b12_back_in_rotation(mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
+async def test_b12_back_without_probes_or_traffic(mode):
+    """After any silence the first requests try a worker that only its breaker kept out; nothing is terminal."""
+    async with facing(mode, good(mode, stream=False), workers=2) as scene:
+        ill = scene.backends[0]
+        ill.script = FAILING[mode]
+        while scene.workers[0].available:
+            await scene.ask(f"ill{time.monotonic()}", stream=False)
+        ill.script, seen = None, len(ill.attempts)
+        await asyncio.sleep(2 * OPEN_SECS * SPREAD)
+        for number in range(2):
+            whole(await scene.ask(f"quiet{number}", stream=False), stream=False)
+        assert len(ill.attempts) == seen + 1
+        assert scene.workers[0].breaker.state.value == "closed"
+
+
+@pytest.mark.parametrize("mode", MODES)
 async def test_b14_stuck_worker_harms_nobody(mode):
     """With a crowd stuck at one worker, the others answer as before over pools of their own."""
     pool = {"worker_defaults": {"pool": {"max_connections": 20}, "timeouts": {"first_byte_secs": 60}}}

@@ -1,6 +1,16 @@
 from __future__ import annotations
 
+import json
+
+import pytest
+
+from smg.core.words import LifeState
+from smg.server.handlers.models import ModelHandlers
+from smg.testing.sink import CollectingSink
+from smg.workers.fleet import assemble
+from tests.middleware.recording import request
 from tests.server.gateways import GRPC, HTTP, gateway
+from tests.workers.support import build
 
 
 async def test_model_of_both_modes_is_listed_once() -> None:
@@ -31,3 +41,16 @@ async def test_models_of_a_gone_worker_are_not_listed() -> None:
         _, _, told = await asked.ask("GET", "/v1/models")
 
     assert told["data"] == []
+
+
+@pytest.mark.parametrize(("ratio", "listed"), [(0.0, []), (0.5, ["m"])])
+async def test_models_in_panic_are_listed(ratio: float, listed: list[str]) -> None:
+    """They can be asked for though no worker of theirs is well; without a ratio they cannot."""
+    worker = build("http://h:1", models=[{"id": "m"}])
+    worker.move(LifeState.READY, "test")
+    worker.move(LifeState.UNHEALTHY, "test")
+    fleet = assemble({worker.id: worker}, ratio)
+    sink = CollectingSink()
+    await ModelHandlers(lambda: fleet, 0).list(request(), sink)
+
+    assert [entry["id"] for entry in json.loads(sink.body)["data"]] == listed
