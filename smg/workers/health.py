@@ -94,7 +94,9 @@ class HealthMonitor:
             return await self._join()
         if self._worker.life.state is LifeState.UNHEALTHY:
             await self._return()
-        return None if self._worker.life.state is LifeState.READY else self._pause()
+        elif self._stale:
+            await self._learn()
+        return self._pause() if self._stale else None
 
     async def _probe(self) -> bool:
         begun = self._clock.now()

@@ -115,6 +115,26 @@ async def test_a_worker_that_is_not_to_be_probed_is_believed(spec: dict[str, obj
     assert worker.runtime is not Runtime.EXTERNAL or engine.seen == []
 
 
+async def test_a_new_watch_reads_anew_what_an_unprobed_worker_serves() -> None:
+    """A change of a worker begins a new watch; it ends when the engine has told, however often that takes."""
+    engine, spec = HttpEngine(), {"health": {"disable_health_check": True}}
+    async with http_engine(engine) as (_, url):
+        worker, first = watched(url, SetClock(), Recorder(), **spec)
+        await worker.start()
+        await first.step()
+        engine.models = []
+        again = HealthMonitor(
+            worker, Nobody(), tokenizers=None, clock=SetClock(), observer=Recorder(), random=random.Random(1)
+        )
+        assert await again.step() is not None
+        engine.models = [{"id": "new"}]
+        assert await again.step() is None
+        await worker.aclose()
+
+    assert [card.id for card in worker.models] == ["new"]
+    assert worker.life.state is LifeState.READY
+
+
 async def test_discovery_that_fails_is_tried_ever_more_slowly() -> None:
     """From one second to thirty, for ever; meanwhile the reason says what is missing."""
     async with http_engine(HttpEngine(models=[])) as (_, url):
