@@ -165,8 +165,8 @@ async def test_workers_that_are_still_starting_are_waited_for(kind):
 
 
 @MODES
-async def test_a_dead_worker_is_502(kind):
-    """An engine that is gone but not yet found out fails the request by name."""
+async def test_a_dead_worker_is_503(kind):
+    """An engine that is gone but not yet found out is as good as none: come back later."""
     async with (
         engines(kind) as [engine],
         gateway([engine.url], worker_defaults={"health": {"check_interval_secs": 99}}) as front,
@@ -174,9 +174,8 @@ async def test_a_dead_worker_is_502(kind):
         await engine.kill()
         told = await exchange(front.port, post(CHAT, chat(), JSON))
 
-    assert told.status == 502
-    checked(told, 502, json.loads(told.body)["error"]["code"])
-    assert json.loads(told.body)["error"]["code"] in {"upstream_connect_failed", "upstream_failed"}
+    checked(told, 503, "no_available_workers")
+    assert told.values(b"retry-after") == [b"1"]
     assert str(engine.port).encode() not in told.body
 
 
