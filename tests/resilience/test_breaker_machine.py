@@ -5,7 +5,14 @@ from __future__ import annotations
 from random import Random
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from smg.core.words import Outcome
 from smg.resilience.breaker import BreakerState, CircuitBreaker
@@ -177,6 +184,7 @@ class BreakerMachine(RuleBasedStateMachine):
             assert self.breaker.state is CLOSED
 
 
-TestBreaker = BreakerMachine.TestCase
-TestBreaker.settings = MACHINE
-TestBreaker = LONG_RUN(TestBreaker)
+@LONG_RUN
+def test_b04_model_and_breaker_agree():
+    """Through every schedule they agree at each step, and from wherever it ends there is a way out."""
+    run_state_machine_as_test(BreakerMachine, settings=MACHINE)
