@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from smg.server.schema import Settings
     from smg.workers.settings import TlsSettings
 
+LISTENER_FILES = ("tls_cert_path", "tls_key_path", "tls_client_ca_path", "tls_client_crl_path")
+
 
 def check(settings: Settings) -> Iterator[tuple[Path, str]]:
     """Yield what is wrong, each as a path and a message."""
@@ -57,8 +59,7 @@ def _missing(settings: Settings) -> Iterator[tuple[Path, str]]:
 
 def _named_files(settings: Settings) -> Iterator[tuple[Path, str]]:
     named: list[tuple[Path, str | None]] = [
-        (("server", "tls_cert_path"), settings.server.tls_cert_path),
-        (("server", "tls_key_path"), settings.server.tls_key_path),
+        *((("server", name), getattr(settings.server, name)) for name in LISTENER_FILES),
         (("model", "model_path"), settings.model.model_path),
         (("model", "tokenizer_path"), settings.model.tokenizer_path),
         (("model", "chat_template"), settings.model.chat_template),

@@ -94,6 +94,13 @@ FLAGS = (
     Flag("--tls-cert-path", "server.tls_cert_path", SERVER, "PEM certificate chain to serve https with", "FILE"),
     Flag("--tls-key-path", "server.tls_key_path", SERVER, "PEM private key of that certificate", "FILE"),
     Flag(
+        "--tls-client-ca-path",
+        "server.tls_client_ca_path",
+        SERVER,
+        "PEM authorities that vouch for callers, who then must show a certificate",
+        "FILE",
+    ),
+    Flag(
         "--api-key",
         "server.api_key",
         SERVER,

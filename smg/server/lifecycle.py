@@ -183,7 +183,7 @@ class Gateway:
 
     async def _listen(self, stack: AsyncExitStack, parts: Parts) -> None:
         server = self._settings.server
-        tls = await asyncio.to_thread(server_tls, server.tls_cert_path, server.tls_key_path)
+        tls = await asyncio.to_thread(server_tls, server)
         self._listener = Listener(front(parts), faults(parts), self._limits(), self._clock)
         stack.push_async_callback(self._listener.aclose)
         await self._listener.start(Bind(host=server.host, port=server.port, tls=tls))
@@ -209,6 +209,7 @@ class Gateway:
             stall_secs=server.write_stall_timeout_secs,
             idle_secs=server.keep_alive_timeout_secs,
             head_secs=server.header_read_timeout_secs,
+            handshake_secs=server.tls_handshake_timeout_secs,
             body_grace_secs=server.body_grace_secs,
             body_rate=server.body_min_bytes_per_sec,
             connections=server.max_connections,

@@ -12,9 +12,12 @@ DURATION_BUCKETS_SECS = (
 ABOVE_ZERO = (
     *("max_payload_size", "body_idle_timeout_secs", "write_stall_timeout_secs", "keep_alive_timeout_secs"),
     *("header_read_timeout_secs", "body_grace_secs", "body_min_bytes_per_sec", "max_header_line_bytes"),
-    *("max_header_fields", "max_header_bytes", "max_connections"),
+    *("max_header_fields", "max_header_bytes", "max_connections", "tls_handshake_timeout_secs"),
 )
 """Settings of the listener that must be."""
+
+NEEDED = {"tls_client_ca_path": "tls_cert_path", "tls_client_crl_path": "tls_client_ca_path"}
+"""Settings that say nothing without another one."""
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -33,6 +36,11 @@ class ServerSettings(Slice, frozen=True, kw_only=True):
         port: TCP port, 0 to 65535; 0 takes a free one.
         tls_cert_path: PEM file with the server's certificate chain; needs ``tls_key_path``.
         tls_key_path: PEM file with its private key; needs ``tls_cert_path``.
+        tls_client_ca_path: PEM file with the authorities that vouch for callers; needs ``tls_cert_path``. Callers
+            without a certificate of one of these are refused in the handshake; None asks for none.
+        tls_client_crl_path: PEM file with those authorities' revocation lists, all still valid; read at start.
+            Needs ``tls_client_ca_path``.
+        tls_handshake_timeout_secs: Seconds a caller's TLS handshake may take; above 0.
         api_key: Key callers must show; None leaves the gateway open.
         max_payload_size: Bytes of request body at most; above 0.
         body_idle_timeout_secs: Seconds without a byte of an unfinished body before the request is refused; above 0.
@@ -54,6 +62,9 @@ class ServerSettings(Slice, frozen=True, kw_only=True):
     port: int = 30000
     tls_cert_path: str | None = None
     tls_key_path: str | None = None
+    tls_client_ca_path: str | None = None
+    tls_client_crl_path: str | None = None
+    tls_handshake_timeout_secs: float = 10.0
     api_key: str | None = None
     max_payload_size: int = 512 << 20
     body_idle_timeout_secs: float = 60.0
@@ -78,6 +89,9 @@ class ServerSettings(Slice, frozen=True, kw_only=True):
             raise ValueError("shutdown_grace_period_secs must be 0 or more")
         if (self.tls_cert_path is None) != (self.tls_key_path is None):
             raise ValueError("tls_cert_path and tls_key_path must be set together")
+        for name, needed in NEEDED.items():
+            if getattr(self, name) is not None and getattr(self, needed) is None:
+                raise ValueError(f"{name} must be set together with {needed}")
         if self.api_key == "":
             raise ValueError("api_key must not be empty")
 

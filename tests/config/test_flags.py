@@ -10,6 +10,16 @@ from smg.config.shape import bare, default_at, element, type_at
 
 SAMPLES = {"host": "::1", "endpoint": "/up", "policy": "random", "level": "error", "url": "http://proxy:1"}
 
+TOGETHER = {
+    "SMG_TLS_CERT_PATH": ["SMG_TLS_KEY_PATH"],
+    "SMG_TLS_KEY_PATH": ["SMG_TLS_CERT_PATH"],
+    "SMG_TLS_CLIENT_CA_PATH": ["SMG_TLS_CERT_PATH", "SMG_TLS_KEY_PATH"],
+    "SMG_UPSTREAM_CERT_PATH": ["SMG_UPSTREAM_KEY_PATH"],
+    "SMG_UPSTREAM_KEY_PATH": ["SMG_UPSTREAM_CERT_PATH"],
+    "SMG_RETRY_MAX_BACKOFF_MS": ["SMG_RETRY_INITIAL_BACKOFF_MS"],
+}
+"""Variables that mean nothing without others."""
+
 
 def sample(flag: Flag) -> str:
     """Return a value that differs from the default."""
@@ -28,12 +38,7 @@ def sample(flag: Flag) -> str:
 def test_flag_gives_its_setting(flag):
     """A flag's path is in the schema, and its value lands there, from the environment too."""
     assert type_at(flag.path) is not None
-    pairs = {"SMG_TLS_CERT_PATH": "SMG_TLS_KEY_PATH", "SMG_UPSTREAM_CERT_PATH": "SMG_UPSTREAM_KEY_PATH"}
-    pairs |= {value: key for key, value in pairs.items()}
-    pairs["SMG_RETRY_MAX_BACKOFF_MS"] = "SMG_RETRY_INITIAL_BACKOFF_MS"
-    environment = {flag.variable: sample(flag)}
-    if flag.variable in pairs:
-        environment[pairs[flag.variable]] = sample(flag)
+    environment = dict.fromkeys([flag.variable, *TOGETHER.get(flag.variable, ())], sample(flag))
 
     settings = load(None, environment, {})
 

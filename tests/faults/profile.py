@@ -47,6 +47,7 @@ def wanted() -> dict[str, Any]:
             "shutdown_grace_period_secs": secs(30),
             # The front's clocks and sizes.
             "header_read_timeout_secs": secs(10),
+            "tls_handshake_timeout_secs": secs(10),
             "body_grace_secs": secs(10),
             "body_min_bytes_per_sec": KIB,
             "max_header_bytes": 32 * KIB,

@@ -25,6 +25,9 @@ from smg.server.settings import LogSettings, MetricsSettings, ServerSettings
         {"max_connections": 0},
         {"shutdown_grace_period_secs": float("nan")},
         {"tls_cert_path": "cert.pem"},
+        {"tls_client_ca_path": "ca.pem"},
+        {"tls_client_crl_path": "crl.pem", "tls_cert_path": "cert.pem", "tls_key_path": "key.pem"},
+        {"tls_handshake_timeout_secs": 0},
         {"api_key": ""},
     ],
 )

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 BACKLOG = 4096
 CLOSE_SECS = 1.0
-HANDSHAKE_SECS = 10.0
 LONGEST_SWEEP_SECS = 1.0
 SWEEPS_PER_LIMIT = 4
 
@@ -75,7 +74,7 @@ class Listener:
         Raises:
             ConfigError: The address cannot be bound.
         """
-        handshake_secs = None if bind.tls is None else HANDSHAKE_SECS
+        handshake_secs = None if bind.tls is None else self._service.limits.handshake_secs
         try:
             self._server = await asyncio.get_running_loop().create_server(
                 lambda: Connection(self._service),

@@ -28,6 +28,7 @@ class Limits:
         body_grace_secs: How long a body may be slower than that.
         stall_secs: Longest refusal to take anything of a waiting answer.
         head_secs: From the first byte of a head, or the connection's begin, to its last.
+        handshake_secs: For a TLS handshake.
         idle_secs: Longest wait for the next request on an open connection.
         connections: How many there may be at once.
         head: How large a head may be.
@@ -38,6 +39,7 @@ class Limits:
     stall_secs: float
     idle_secs: float
     head_secs: float = 10.0
+    handshake_secs: float = 10.0
     body_grace_secs: float = 10.0
     body_rate: int = 1 << 10
     connections: int = 16384

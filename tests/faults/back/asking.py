@@ -6,9 +6,12 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h11
+
+if TYPE_CHECKING:
+    import ssl
 
 CHAT = "/v1/chat/completions"
 
@@ -76,9 +79,9 @@ def request(request_id: str, *, stream: bool, path: str = CHAT, fields: tuple[st
     return "\r\n".join([*lines, f"Content-Length: {len(data)}", *fields, "", ""]).encode() + data
 
 
-async def ask(port: int, sent: bytes, within_secs: float = 30.0) -> Answer:
+async def ask(port: int, sent: bytes, within_secs: float = 30.0, tls: ssl.SSLContext | None = None) -> Answer:
     """Send one request on a connection of its own and read its answer to the end, or raise TimeoutError."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22, ssl=tls)
     try:
         writer.write(sent)
         async with asyncio.timeout(within_secs):

@@ -1,4 +1,4 @@
-"""Certificates for workers, good and bad in every way a certificate can be."""
+"""Certificates for workers and callers, good and bad in every way a certificate can be."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +50,38 @@ class Authority:
         chain, key = folder / "client.pem", folder / "client.key"
         chain.write_bytes(b"".join(part.bytes() for part in certificate.cert_chain_pems))
         key.write_bytes(certificate.private_key_pem.bytes())
+        if kind == "revoked":
+            self._revoke(certificate, folder)
         return settings | {"cert_path": str(chain), "key_path": str(key)}
+
+    def caller(self, kind: str, folder: Path) -> ssl.SSLContext:
+        """Return what a caller connects with who shows a certificate of this kind, or none."""
+        paths = self.client(kind, folder)
+        context = unchecked()
+        if "cert_path" in paths:
+            context.load_cert_chain(paths["cert_path"], paths["key_path"])
+        return context
+
+    def revoked(self, folder: Path) -> Path:
+        """Return where the right authority lists what it has taken back: nothing, until a caller is made so."""
+        path = folder / "crl.pem"
+        if not path.exists():
+            path.write_bytes(self._revocations())
+        return path
+
+    def _revoke(self, certificate: trustme.LeafCert, folder: Path) -> None:
+        leaf = x509.load_pem_x509_certificate(certificate.cert_chain_pems[0].bytes())
+        (folder / "crl.pem").write_bytes(self._revocations(leaf.serial_number))
+
+    def _revocations(self, *serials: int) -> bytes:
+        issuer = x509.load_pem_x509_certificate(self.right.cert_pem.bytes()).subject
+        listed = x509.CertificateRevocationListBuilder(issuer, NOW - DAY, NOW + DAY)
+        for serial in serials:
+            entry = x509.RevokedCertificateBuilder(serial, NOW - DAY).build()
+            listed = listed.add_revoked_certificate(entry)
+        key = serialization.load_pem_private_key(self.right.private_key_pem.bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        return listed.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def _client(self, kind: str) -> trustme.LeafCert:
         if kind == "expired":
@@ -68,6 +102,13 @@ class Authority:
                 return self.right.issue_cert(common_name="localhost")
             case _:
                 return self.right.issue_cert("localhost")
+
+
+def unchecked() -> ssl.SSLContext:
+    """Return what a caller connects with who takes any certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def authority(folder: Path) -> Authority:

@@ -1,10 +1,9 @@
-"""X01-X08: whom the gateway believes, and who believes it."""
+"""X01-X04, X08: whom the gateway believes among workers, and who believes it."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-from typing import Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 import msgspec
@@ -22,6 +21,9 @@ from tests.faults.back.http_backend import HttpBackend
 from tests.faults.back.http_words import plain
 from tests.faults.back.steps import Play, Send
 from tests.faults.back.verdicts import refused, whole
+
+if TYPE_CHECKING:
+    import ssl
 
 BAD = ("expired", "not-yet-valid", "self-signed", "other-ca", "wrong-name", "no-san")
 MODES = ("http", "grpc")
@@ -114,63 +116,6 @@ async def test_x04_two_names_of_one_address(tmp_path):
             states = [worker.life.state.value for worker in gateway.registry.fleet.workers.values()]
             assert sorted(states) == ["pending", "ready"]
             assert len({attempt.connection for attempt in book.attempts}) == 1
-
-
-def listening(scene_settings, folder) -> dict[str, Any]:
-    """Return the settings of a listener with a certificate of its own."""
-    trust = authority(folder)
-    leaf = trust.right.issue_cert("localhost")
-    (folder / "server.pem").write_bytes(b"".join(part.bytes() for part in leaf.cert_chain_pems))
-    (folder / "server.key").write_bytes(leaf.private_key_pem.bytes())
-    paths = {"tls_cert_path": str(folder / "server.pem"), "tls_key_path": str(folder / "server.key")}
-    return {"server": {**paths, **scene_settings}}
-
-
-HELLOS = {
-    "X05-tls-1.0": ssl.TLSVersion.TLSv1,
-    "X05-tls-1.1": ssl.TLSVersion.TLSv1_1,
-}
-
-
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
-@pytest.mark.parametrize("version", HELLOS.values(), ids=HELLOS)
-async def test_old_versions(version, tmp_path):
-    """Callers who speak an old TLS are refused in the handshake."""
-    async with facing("http", (), workers=1, **listening({}, tmp_path)) as scene:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version = context.maximum_version = version
-        with pytest.raises((ssl.SSLError, ConnectionResetError)):
-            await asyncio.open_connection("127.0.0.1", scene.port, ssl=context)
-
-
-async def test_x05_other_hello(tmp_path):
-    """An SSLv2 hello and plain HTTP on the TLS port end the connection without an answer to it."""
-    async with facing("http", (), workers=1, **listening({}, tmp_path)) as scene:
-        for hello in (b"\x80\x2e\x01\x00\x02" + bytes(43), request("r", stream=False)):
-            reader, writer = await asyncio.open_connection("127.0.0.1", scene.port)
-            writer.write(hello)
-            told = await asyncio.wait_for(reader.read(4096), 5)
-            assert b"HTTP/1." not in told
-            writer.close()
-
-
-async def test_x05_stalled_handshakes(tmp_path):
-    """Handshakes that do not go on are closed within 10 s, and callers beside them are served."""
-    async with facing("http", good("http", stream=False), workers=1, **listening({}, tmp_path)) as scene:
-        stalled = [await asyncio.open_connection("127.0.0.1", scene.port) for _ in range(profile.count(5000, least=50))]
-        ends = [asyncio.get_running_loop().create_task(reader.read()) for reader, _ in stalled]
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        _, writer = await asyncio.open_connection("127.0.0.1", scene.port, ssl=context)
-        writer.close()
-        _, left = await asyncio.wait(ends, timeout=profile.secs(10) + profile.SLACK_SECS)
-        for task in left:
-            task.cancel()
-        for _, stalled_writer in stalled:
-            stalled_writer.close()
-        assert not left
 
 
 async def test_x08_redirect_to_plain(tmp_path):

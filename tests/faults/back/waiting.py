@@ -12,7 +12,6 @@ WAITING: dict[str, tuple[str, ...]] = {
     'needs a first message with output before the head is committed': ('G07-deep-stream-*', 'G07-nested-stream-*', 'G07-empty-then-end-stream-*'),
     'needs a bounded receive window per gRPC stream': ('test_g11_stalled_caller_holds_the_worker',),
     'needs TLS failures of gRPC workers to be told apart': ('X01-*-grpc-*',),
-    'needs a deadline for handshakes at the listener': ('test_x05_stalled_handshakes',),
 }
 
 
