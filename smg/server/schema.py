@@ -22,7 +22,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         metrics: The listener that Prometheus scrapes.
         log: What is logged, and how.
         model: Tokenizer and template for gRPC workers that do not name their own.
-        json: How deep and how many-valued a request body may be.
+        json: How deep and how many-valued a request body may be, and how much it may ask for.
         streams: What of a worker's streams is let through.
         retry_budget: How many retries the whole gateway may make.
         limits: How many inference requests are served at once, and how often.

@@ -26,10 +26,21 @@ MAX_TOKENS = 100_000_000  # far above any model's context; what is larger is a m
 _text = msgspec.json.Decoder(str | None)
 _flag = msgspec.json.Decoder(bool | None)
 _whole = msgspec.json.Decoder(int | None)
+_entries = msgspec.json.Decoder(list[msgspec.Raw])
+
+LISTS = {"messages": "max_messages", "tools": "max_tools", "stop": "max_stop"}
+"""Fields that may hold a list, and the limit of its length."""
+ALTERNATIVES = {Endpoint.CHAT: "top_logprobs", Endpoint.COMPLETIONS: "logprobs"}
+"""How an endpoint calls the number of alternatives to each token."""
 
 READ: Mapping[Endpoint, frozenset[str]] = {
-    Endpoint.CHAT: frozenset({"model", "stream", "max_tokens", "max_completion_tokens", "n"}),
-    Endpoint.COMPLETIONS: frozenset({"model", "stream", "max_tokens", "n"}),
+    Endpoint.CHAT: frozenset(
+        {
+            *("model", "stream", "max_tokens", "max_completion_tokens", "n"),
+            *("messages", "tools", "stop", "top_logprobs"),
+        }
+    ),
+    Endpoint.COMPLETIONS: frozenset({"model", "stream", "max_tokens", "n", "stop", "logprobs"}),
     Endpoint.GENERATE: frozenset({"model", "stream"}),
 }
 READ_ELSEWHERE = frozenset({"model"})
@@ -56,20 +67,42 @@ def read_routing(endpoint: Endpoint, body: bytes, limits: JsonLimits) -> Routing
 
     Raises:
         InvalidJsonError: The body exceeds ``limits`` or is not exactly one JSON object.
-        InvalidRequestError: A field read here has a wrong type or value (``param`` names it), or any
-            top-level name is repeated.
+        InvalidRequestError: A field read here has a wrong type or value, or asks for more than ``limits`` allow
+            (``param`` names it), or any top-level name is repeated.
     """
     check_json(body, limits)
     fields = read_fields(body)
     names = READ.get(endpoint, READ_ELSEWHERE)
     locate(body, fields, names)
     asked = {name: raw for name, raw in fields.items() if name in names}
+    check_lists(asked, body.count(b",") + 1, limits)
+    read_count(asked, ALTERNATIVES.get(endpoint, ""), 0, limits.max_top_logprobs)
     return RoutingFields(
         model=read_model(asked),
         stream=bool(read(asked, "stream", _flag, "true or false")),
         max_tokens=read_max_tokens(asked, 0 if endpoint is Endpoint.COMPLETIONS else 1),
         n=read_count(asked, "n", 1, MAX_ANSWERS) or 1,
     )
+
+
+def check_lists(fields: Fields, longest: int, limits: JsonLimits) -> None:
+    """Refuse a list of more entries than its limit allows; what is no list is for the worker to judge.
+
+    No list can have more than ``longest`` entries, by the body's commas: for nearly every body that is few, and
+    nothing is counted.
+    """
+    for name, limit in LISTS.items():
+        most = getattr(limits, limit)
+        if longest > most and name in fields and entries(fields[name]) > most:
+            raise InvalidRequestError(f"{name} holds more than {most} entries, the gateway's {limit}", param=name)
+
+
+def entries(raw: msgspec.Raw) -> int:
+    """Return how many entries a list has, none of them decoded; 0 where it is no list."""
+    try:
+        return len(_entries.decode(raw))
+    except msgspec.MsgspecError:
+        return 0
 
 
 def read(fields: Fields, name: str, decoder: msgspec.json.Decoder[Any], wanted: str) -> Any:

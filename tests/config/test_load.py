@@ -82,7 +82,7 @@ BROKEN: list[tuple[str, str]] = [
     ("log: {level: loud}", "1: log.level: must be one of debug, info, warning, error"),
     ("policy: fastest", "1: policy: must be one of round_robin, random, power_of_two, least_load, passthrough"),
     ("metrics: {duration_buckets: []}", "1: metrics.duration_buckets: must rise and hold at least one bound"),
-    ("json: {max_depth: 0}", "1: json.max_depth: max_depth and max_nodes must be at least 1"),
+    ("json: {max_depth: 0}", "1: json.max_depth: must be at least 1"),
     ("worker_defaults: {pool: {max_connections: 0}}", "1: worker_defaults.pool.max_connections: expected `int` >= 1"),
     (
         "worker_defaults: {timeouts: {total_secs: 0}}",

@@ -64,7 +64,11 @@ def test_fields_are_read_as_the_endpoint_knows_them(endpoint: Endpoint, body: by
         (b'{"model":"a","mod\\u0065l":"b"}', "model"),
         (b'{"stream":true,"x":1,"stream":false}', "stream"),
         (b'{"max_tokens":1,"max_tokens":2}', "max_tokens"),
-        (b'{"messages":[],"messages":[]}', None),
+        (b'{"messages":[],"messages":[]}', "messages"),
+        (b'{"seed":1,"seed":1}', None),
+        (b'{"top_logprobs":1001}', "top_logprobs"),
+        (b'{"top_logprobs":-1}', "top_logprobs"),
+        (b'{"top_logprobs":true}', "top_logprobs"),
     ],
 )
 def test_wrong_fields_are_refused_by_name(body: bytes, param: str | None) -> None:
@@ -75,6 +79,45 @@ def test_wrong_fields_are_refused_by_name(body: bytes, param: str | None) -> Non
     assert caught.value.param == param
     assert caught.value.code == "invalid_request"
     assert "$" not in caught.value.message
+
+
+SHORT = JsonLimits(max_messages=3, max_tools=2, max_stop=1, max_top_logprobs=5)
+
+
+@pytest.mark.parametrize(
+    ("field", "fits", "beyond"),
+    [
+        ("messages", b"[1,[2,2,2,2],3]", b"[1,2,3,4]"),
+        ("tools", b'[{"a":",,,"},2]', b"[ 1 , 2 , 3 ]"),
+        ("stop", b'["a,b,c,d"]', b'["a","b"]'),
+        ("top_logprobs", b"5", b"6"),
+    ],
+)
+def test_more_than_a_limit_allows_is_refused_by_name(field: str, fits: bytes, beyond: bytes) -> None:
+    """The limit itself still passes; only the list's own entries count, whatever stands in them."""
+    body = b'{"' + field.encode() + b'":%b,"x":[1,2,3,4,5]}'
+    read_routing(Endpoint.CHAT, body % fits, SHORT)
+
+    with pytest.raises(InvalidRequestError, match=f"^{field} ") as caught:
+        read_routing(Endpoint.CHAT, body % beyond, SHORT)
+    assert caught.value.param == field
+
+
+@pytest.mark.parametrize("value", [b'"a,b,c,d,e"', b'{"a":1,"b":2,"c":3,"d":4}', b"null", b"7"])
+def test_what_is_no_list_is_left_to_the_worker(value: bytes) -> None:
+    """A stop string is no list, and what else may stand there is not the gateway's to say."""
+    body = b'{"stop":%b,"messages":%b,"tools":%b}' % (value, value, value)
+
+    assert read_routing(Endpoint.CHAT, body, SHORT) == RoutingFields(None)
+
+
+def test_completions_count_alternatives_by_their_own_name() -> None:
+    """What a chat calls top_logprobs, completions call logprobs; elsewhere neither is looked at."""
+    with pytest.raises(InvalidRequestError, match="logprobs must be 0 to 5"):
+        read_routing(Endpoint.COMPLETIONS, b'{"logprobs":6}', SHORT)
+
+    assert read_routing(Endpoint.CHAT, b'{"logprobs":true}', SHORT) == RoutingFields(None)
+    assert read_routing(Endpoint.EMBEDDINGS, b'{"logprobs":6,"top_logprobs":6}', SHORT) == RoutingFields(None)
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"a":NaN}', b'{"a":"\xff"}', b"[" * 100_000])

@@ -17,7 +17,7 @@ NUMBERS = {
         "shutdown_grace_period_secs",
     ),
     "metrics": ("port",),
-    "json": ("max_depth", "max_nodes"),
+    "json": ("max_depth", "max_nodes", "max_messages", "max_tools", "max_stop", "max_top_logprobs"),
     "worker_defaults.pool": ("max_connections", "idle_timeout_secs", "dns_ttl_secs"),
     "worker_defaults.health": (
         "timeout_secs",

@@ -102,9 +102,17 @@ TOO_MUCH: dict[str, dict[str, Any]] = {
     "n-0": {"n": 0},
     "n-10000": {"n": 10_000},
     "logprobs-10000": {"logprobs": True, "top_logprobs": 10_000},
+    "logprobs-minus-1": {"logprobs": True, "top_logprobs": -1},
     "stop-1000": {"stop": [str(number) for number in range(1_000)]},
     "messages-20000": {"messages": [{"role": "user", "content": "a"}] * 20_000},
     "tools-1000": {"tools": [{"type": "function", "function": {"name": f"f{number}"}} for number in range(1_000)]},
+}
+TOO_MUCH_TO_COMPLETE: dict[str, dict[str, Any]] = {
+    "max_tokens-minus-1": {"max_tokens": -1},
+    "n-10000": {"n": 10_000},
+    "logprobs-10000": {"logprobs": 10_000},
+    "logprobs-minus-1": {"logprobs": -1},
+    "stop-1000": {"stop": [str(number) for number in range(1_000)]},
 }
 
 
@@ -179,8 +187,10 @@ def encodings() -> Iterator[Refusal]:
 def too_much() -> Iterator[Refusal]:
     """J14: asked for beyond a cap that the answer names."""
     for name, fields in TOO_MUCH.items():
-        param = next(iter(fields)) if len(fields) == 1 else "top_logprobs"
-        yield refused(f"J14-{name}", chat(**fields), param=param)
+        yield refused(f"J14-{name}", chat(**fields), param=list(fields)[-1])
+    for name, fields in TOO_MUCH_TO_COMPLETE.items():
+        body = json.dumps({"model": "m", "prompt": "hi", **fields}).encode()
+        yield refused(f"J14-completions-{name}", body, path=ENDPOINTS["completions"], param=list(fields)[-1])
 
 
 def all_json() -> Iterator[Refusal]:

@@ -14,11 +14,8 @@ from tests.faults.front.refusals import Refusal, cases, check_error, check_refus
 from tests.faults.front.requests import CHAT, GOOD_BODY, LAST, chunk, chunked, head, request
 from tests.faults.profile import MIB, SLACK_SECS
 
-CAPS = "needs caps on the fields that an HTTP worker judges today"
-NEEDS = dict.fromkeys(["J14-logprobs-10000", "J14-stop-1000", "J14-messages-20000", "J14-tools-1000"], CAPS)
 
-
-@cases([*all_json(), *all_media()], NEEDS)
+@cases([*all_json(), *all_media()])
 def test_bad_body_is_refused(front, case):
     """One error that names what is wrong, and no worker sees a byte."""
     check_refused(front, case)
