@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from smg.workers.address import parse_url
+from smg.workers.settings import HealthSettings
 from smg.workers.spec import resolve
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ LISTENER_FILES = ("tls_cert_path", "tls_key_path", "tls_client_ca_path", "tls_cl
 
 def check(settings: Settings) -> Iterator[tuple[Path, str]]:
     """Yield what is wrong, each as a path and a message."""
-    return chain(
-        _same_port(settings), _backoff(settings), _clocks(settings), _same_worker(settings), _missing(settings)
+    return chain.from_iterable(
+        rule(settings) for rule in (_same_port, _backoff, _clocks, _drains, _same_worker, _missing)
     )
 
 
@@ -41,6 +42,22 @@ def _clocks(settings: Settings) -> Iterator[tuple[Path, str]]:
     clocks = settings.worker_defaults.timeouts
     if clocks.connect_secs > clocks.total_secs:
         yield ("worker_defaults", "timeouts", "connect_secs"), "must not exceed total_secs"
+
+
+def _drains(settings: Settings) -> Iterator[tuple[Path, str]]:
+    """Refuse a drain that the gateway's own end would cut short; one that nobody asked for may be."""
+    grace = settings.server.shutdown_grace_period_secs
+    asked: list[tuple[Path, float]] = [
+        (("workers", index, "health", "drain_secs"), spec.health["drain_secs"])
+        for index, spec in enumerate(settings.workers)
+        if "drain_secs" in spec.health
+    ]
+    general = settings.worker_defaults.health.drain_secs
+    if general != HealthSettings().drain_secs:
+        asked.append((("worker_defaults", "health", "drain_secs"), general))
+    for path, secs in asked:
+        if secs > grace:
+            yield path, f"must not exceed server.shutdown_grace_period_secs ({grace:g}); lower this or raise that"
 
 
 def _same_worker(settings: Settings) -> Iterator[tuple[Path, str]]:

@@ -54,6 +54,8 @@ def settle(sources: Sequence[Source]) -> Settings:
     for source in sources:
         tree = merged(tree, source.tree)
     blame = Blame(sources)
+    for path in not_finite(tree):
+        raise blame.error(path, "must be a finite number")
     entries = tree.pop("workers", [])
     settings = _converted(tree, blame)
     workers = _workers(entries, settings, blame)
@@ -112,8 +114,6 @@ def steps(text: str) -> Path:
 
 
 def _converted(tree: Mapping[str, Any], blame: Blame) -> Settings:
-    for path in not_finite(tree):
-        raise blame.error(path, "must be a finite number")
     try:
         return msgspec.convert(tree, Settings)
     except msgspec.ValidationError as error:

@@ -1,12 +1,12 @@
 """YAML read with care: no tags, no duplicate keys, bounded size, depth and number of values.
 
-Values are read by the core rules of YAML 1.2: ``yes`` is a text, ``1:30`` is a text, ``010`` is ten.
+Values are read by the core rules of YAML 1.2: ``yes`` is a text, ``1:30`` is a text, ``010`` is ten. Numbers may be
+infinite or none at all here: who knows the setting they stand for refuses them by its name.
 An alias counts as many values as it stands for, so a small file cannot unfold into a large one.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
@@ -172,7 +172,8 @@ class _Reader:
         if self._values > MAX_VALUES:
             self.refuse(line, f"more than {MAX_VALUES} values, aliases unfolded")
 
-    def _scalar(self, event: yaml.ScalarEvent) -> Any:
+    @staticmethod
+    def _scalar(event: yaml.ScalarEvent) -> Any:
         text = event.value
         if event.style:  # quoted or a block: text whatever it spells
             return text
@@ -180,8 +181,8 @@ class _Reader:
             return _WORDS[text]
         if _INTEGER.fullmatch(text):
             return int(text, 0) if text[:2] in {"0x", "0o"} else int(text)
-        if _NOT_FINITE.fullmatch(text) or (_FLOAT.fullmatch(text) and not math.isfinite(float(text))):
-            self.refuse(_line(event), "a number must be finite")
+        if _NOT_FINITE.fullmatch(text):
+            return float(text.replace(".", ""))
         return float(text) if _FLOAT.fullmatch(text) else text
 
 

@@ -55,7 +55,8 @@ class ServerSettings(Slice, frozen=True, kw_only=True):
         max_connections: Connections at most; beyond, the one that has waited longest for a request is closed. Above 0.
         request_id_headers: Request fields whose value becomes the request's id, the first that is usable.
         cors_allowed_origins: Origins a browser may call from; empty allows none, ``*`` allows all.
-        shutdown_grace_period_secs: Seconds that running requests get to finish after SIGTERM; 0 or more.
+        shutdown_grace_period_secs: Seconds that running requests get to finish after SIGTERM; 0 or more. A worker's
+            ``drain_secs``, where set, must not exceed it.
     """
 
     host: str = "0.0.0.0"  # noqa: S104  (a gateway serves other machines)

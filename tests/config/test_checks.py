@@ -7,6 +7,7 @@ import msgspec
 from smg.config.checks import check
 from smg.server.schema import Settings
 from smg.server.settings import MetricsSettings, ModelSettings, ServerSettings
+from smg.workers.settings import HealthSettings, WorkerDefaults
 from smg.workers.spec import WorkerSpec
 
 
@@ -39,3 +40,22 @@ def test_ranks_of_one_address_are_different_workers():
     ranks = tuple(WorkerSpec(url=f"http://a:1@{rank}") for rank in range(3))
 
     assert list(check(msgspec.structs.replace(Settings(), workers=ranks))) == []
+
+
+def test_drain_that_was_asked_for_fits_in_the_grace():
+    """What would be cut short is refused, at a worker, too; the default asks for nothing, and may be."""
+    brief = ServerSettings(shutdown_grace_period_secs=5)
+    workers = tuple(WorkerSpec(url=f"http://a:{secs}", health={"drain_secs": secs}) for secs in (5, 6))
+    defaults = WorkerDefaults(health=HealthSettings(drain_secs=5.5))
+
+    assert list(check(Settings(server=brief))) == []
+    assert list(check(Settings(server=brief, workers=workers, worker_defaults=defaults))) == [
+        (
+            ("workers", 1, "health", "drain_secs"),
+            "must not exceed server.shutdown_grace_period_secs (5); lower this or raise that",
+        ),
+        (
+            ("worker_defaults", "health", "drain_secs"),
+            "must not exceed server.shutdown_grace_period_secs (5); lower this or raise that",
+        ),
+    ]

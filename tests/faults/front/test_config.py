@@ -19,18 +19,6 @@ from tests.faults.report import figure
 BROKEN = {id_: (text, key) for id_, text, key in broken()}
 JUMPS = {"hour-ahead": 3_600.0, "hour-back": -3_600.0, "to-2038": 388_000_000.0, "half-second-back": -0.5}
 STREAM = "stream 40 100 0.025"
-NEEDS = {
-    **{name: "needs the key named where a number is not finite" for name in BROKEN if name.endswith(("-nan", "-inf"))},
-    "T04-worker-drain-beyond-the-grace": "needs a rule for a drain beyond the grace",
-}
-
-
-def marked(names):
-    """Return parameters, those marked whose mechanism is not there."""
-    return [
-        pytest.param(name, id=name, marks=[pytest.mark.xfail(strict=True, reason=NEEDS[name])] if name in NEEDS else ())
-        for name in names
-    ]
 
 
 def checked(tmp_path, text, capsys):
@@ -42,7 +30,7 @@ def checked(tmp_path, text, capsys):
     return code, capsys.readouterr().err, time.monotonic() - begun
 
 
-@pytest.mark.parametrize("name", marked(BROKEN))
+@pytest.mark.parametrize("name", BROKEN)
 def test_broken_settings_are_refused(name, tmp_path, capsys):
     """Code 2 within a second, one line that names the file and the key, and no traceback."""
     text, key = BROKEN[name]
@@ -56,10 +44,10 @@ def test_broken_settings_are_refused(name, tmp_path, capsys):
     assert "Traceback" not in told
 
 
-@pytest.mark.parametrize("name", marked([f"T04-{name}" for name in CONTRADICTIONS]))
+@pytest.mark.parametrize("name", [pytest.param(name, id=f"T04-{name}") for name in CONTRADICTIONS])
 def test_contradictions_are_refused(name, tmp_path, capsys):
     """Settings that cannot hold together: code 2, naming one of them."""
-    text, key = CONTRADICTIONS[name.removeprefix("T04-")]
+    text, key = CONTRADICTIONS[name]
     code, told, _ = checked(tmp_path, text, capsys)
 
     assert code == 2
