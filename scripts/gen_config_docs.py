@@ -11,6 +11,7 @@ import msgspec
 
 from smg.config.flags import FLAGS
 from smg.config.shape import bare, default_at, dotted, element, fields, meanings, without_none
+from smg.middleware.settings import CallerSettings
 from smg.server.schema import Settings
 from smg.workers.spec import OVERRIDES, ModelCard, WorkerSpec
 
@@ -62,6 +63,12 @@ A list of mappings, one per worker. They are the same specs that `POST /workers`
 worker, what it leaves out is as the gateway's default:
 """
 
+CALLERS = """
+## `callers`
+
+A list of mappings, one per caller. A caller's `rate` is a mapping as `limits.rate`.
+"""
+
 
 def main() -> int:
     """Write the document, or with ``--check`` report a stale one; 1 means it is."""
@@ -90,6 +97,8 @@ def document() -> str:
         *_table(WorkerSpec, own),
         "\nA model of `models`:\n",
         *_table(ModelCard, set(fields(ModelCard))),
+        CALLERS,
+        *_table(CallerSettings, set(fields(CallerSettings))),
     ]
     return "\n".join(parts) + "\n"
 

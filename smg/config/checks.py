@@ -6,6 +6,7 @@ import os
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from smg.config.secrets import MASK
 from smg.workers.address import parse_url
 from smg.workers.settings import HealthSettings
 from smg.workers.spec import resolve
@@ -23,7 +24,7 @@ LISTENER_FILES = ("tls_cert_path", "tls_key_path", "tls_client_ca_path", "tls_cl
 def check(settings: Settings) -> Iterator[tuple[Path, str]]:
     """Yield what is wrong, each as a path and a message."""
     return chain.from_iterable(
-        rule(settings) for rule in (_same_port, _backoff, _clocks, _drains, _same_worker, _missing)
+        rule(settings) for rule in (_same_port, _backoff, _clocks, _drains, _same_caller, _same_worker, _missing)
     )
 
 
@@ -58,6 +59,18 @@ def _drains(settings: Settings) -> Iterator[tuple[Path, str]]:
     for path, secs in asked:
         if secs > grace:
             yield path, f"must not exceed server.shutdown_grace_period_secs ({grace:g}); lower this or raise that"
+
+
+def _same_caller(settings: Settings) -> Iterator[tuple[Path, str]]:
+    """Refuse two of one name or one key; what stands for a key that is not shown is none."""
+    names: dict[str, str] = {}
+    keys = {settings.server.api_key: "server.api_key", MASK: ""}
+    for index, caller in enumerate(settings.callers):
+        here = f"callers[{index}]"
+        if (first := names.setdefault(caller.name, here)) != here:
+            yield ("callers", index, "name"), f"is the name of {first}, too"
+        if (first := keys.setdefault(caller.api_key, f"{here}.api_key")) not in {"", f"{here}.api_key"}:
+            yield ("callers", index, "api_key"), f"is the same as {first}"
 
 
 def _same_worker(settings: Settings) -> Iterator[tuple[Path, str]]:

@@ -11,11 +11,25 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from smg.config.shape import bare, element, type_at, without_none
+from smg.middleware.settings import CallerSettings
 from smg.policies.table import POLICY_NAMES
 from smg.workers.spec import WorkerSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from smg.config.shape import Path
+
+
+def _caller(text: str) -> dict[str, str]:
+    name, sign, key = text.partition("=")
+    if not sign:
+        raise ValueError("expected NAME=KEY")
+    return {"name": name, "api_key": key}
+
+
+ENTRIES: dict[object, Callable[[str], Any]] = {WorkerSpec: lambda url: {"url": url}, CallerSettings: _caller}
+"""How what has several settings in a file is spelt in one word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +79,8 @@ class Flag:
         """
         kind = without_none(type_at(self.path))
         kind = element(kind) or kind
-        if kind is WorkerSpec:
-            return {"url": text}
+        if kind in ENTRIES:
+            return ENTRIES[kind](text)
         return msgspec.convert(text, kind, strict=False)
 
 
@@ -107,6 +121,13 @@ FLAGS = (
         "key callers must show as a bearer token; also sent to the workers of --worker-urls. Better set by the "
         "environment, where other users of the machine do not see it",
         "KEY",
+    ),
+    Flag(
+        "--callers",
+        "callers",
+        SERVER,
+        "callers with keys of their own, which do not open administration. Better set by the environment or a file",
+        "NAME=KEY",
     ),
     Flag("--max-payload-size", "server.max_payload_size", SERVER, "largest request body", "BYTES"),
     Flag(

@@ -88,6 +88,14 @@ class UnauthenticatedError(DownstreamError):
     type = "authentication_error"
 
 
+class ForbiddenError(DownstreamError):
+    """The API key is right, but not for this."""
+
+    status = 403
+    code = "forbidden"
+    type = "permission_error"
+
+
 class NotFoundError(DownstreamError):
     """No such path or object."""
 

@@ -17,6 +17,7 @@ class RequestFinished:
     """One request was answered, or its caller left (status 499); told exactly once per request.
 
     Attributes:
+        caller: Name of the caller whose key was shown, if it was a caller's.
         first_byte_secs: From the request's head to the answer's; None if no answer was begun.
         duration_secs: From the request's head to the answer's end.
     """
@@ -34,6 +35,7 @@ class RequestFinished:
     duration_secs: float
     prompt_tokens: int | None
     completion_tokens: int | None
+    caller: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,14 @@ class Trail:
 
     Attributes:
         route: The route's template (``/workers/{id}``), a bounded label for metrics.
+        caller: Name of the caller whose key was shown; None for the gateway's own, or where no key is needed.
         first_byte_at: Clock reading when the answer's head was handed to the sink.
         attempts: Workers tried, the first included.
         prompt_tokens: Of the last worker, where it or the gateway counted; else None.
     """
 
     route: str = "unknown"
+    caller: str | None = None
     model: str | None = None
     streaming: bool = False
     worker_id: WorkerId | None = None

@@ -12,11 +12,11 @@ from smg.resilience.gate import Gate, PlaceState
 from smg.resilience.settings import BucketSettings, GateSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from smg.core.clock import Clock
     from smg.core.request import Handler, Request, Sink
-    from smg.middleware.settings import ConcurrencySettings, LimitSettings, RateSettings
+    from smg.middleware.settings import CallerSettings, ConcurrencySettings, LimitSettings, RateSettings
     from smg.resilience.gate import Place
 
 RETRY_AFTER_SECS = 1.0
@@ -80,29 +80,54 @@ def admitting(handler: Handler, line: Line | None) -> Handler:
 
 
 def rationing(handler: Handler, bucket: TokenBucket | None) -> Handler:
-    """Let requests pass as often as ``bucket`` has a token; refuse the others with the time to come back."""
+    """Let requests pass as often as ``bucket`` has a token."""
     if bucket is None:
         return handler
 
     async def handle(request: Request, sink: Sink) -> None:
-        if not bucket.take():
-            wait = bucket.retry_after_secs()
-            raise RateLimitedError("too many requests", retry_after_secs=NEVER_SECS if wait is None else wait)
+        _spend(bucket, "too many requests")
         await handler(request, sink)
 
     return handle
 
 
+def rationing_each(handler: Handler, buckets: Mapping[str, TokenBucket]) -> Handler:
+    """Let each caller's requests pass as often as the bucket of its name has a token; who has none is not limited."""
+    if not buckets:
+        return handler
+
+    async def handle(request: Request, sink: Sink) -> None:
+        caller = request.trail.caller
+        if caller is not None and caller in buckets:
+            _spend(buckets[caller], "too many requests of this caller")
+        await handler(request, sink)
+
+    return handle
+
+
+def _spend(bucket: TokenBucket, refusal: str) -> None:
+    """Take a token, or refuse with the time to come back."""
+    if not bucket.take():
+        wait = bucket.retry_after_secs()
+        raise RateLimitedError(refusal, retry_after_secs=NEVER_SECS if wait is None else wait)
+
+
 class Admission:
     """The limits of one gateway, laid around each inference handler."""
 
-    def __init__(self, settings: LimitSettings, clock: Clock) -> None:
+    def __init__(self, settings: LimitSettings, callers: Iterable[CallerSettings], clock: Clock) -> None:
+        buckets = {caller.name: _bucket(caller.rate or settings.per_caller, clock) for caller in callers}
+        self._buckets = {name: bucket for name, bucket in buckets.items() if bucket is not None}
         self._bucket = _bucket(settings.rate, clock)
         self._line = _line(settings.concurrency, clock)
 
     def around(self, handler: Handler) -> Handler:
-        """Return ``handler`` within the limits: the rate is asked first, so that who is refused never waits."""
-        return rationing(admitting(handler, self._line), self._bucket)
+        """Return ``handler`` within the limits.
+
+        The rates are asked first, so that who is refused never waits; and the caller's own before that of all, so that
+        who is beyond its own takes nothing of theirs.
+        """
+        return rationing_each(rationing(admitting(handler, self._line), self._bucket), self._buckets)
 
 
 def _bucket(rate: RateSettings, clock: Clock) -> TokenBucket | None:

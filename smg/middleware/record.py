@@ -50,4 +50,5 @@ def _finished(request: Request, now: float) -> RequestFinished:
         duration_secs=now - request.arrived_at,
         prompt_tokens=trail.prompt_tokens,
         completion_tokens=trail.completion_tokens,
+        caller=trail.caller,
     )

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import msgspec
 
+from smg.resilience.settings import BucketSettings
+
 Count = Annotated[int, msgspec.Meta(ge=1)]
 CountFromZero = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -20,6 +22,11 @@ class RateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     rate_per_sec: Annotated[float, msgspec.Meta(ge=0)] | None = None
     burst: Count = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what no bucket can count."""
+        if self.rate_per_sec is not None:
+            BucketSettings(rate_per_sec=self.rate_per_sec, burst=self.burst)
 
 
 class ConcurrencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,13 +43,29 @@ class ConcurrencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     queue_timeout_secs: Annotated[float, msgspec.Meta(gt=0)] = 60.0
 
 
-class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits of the whole gateway on inference requests.
+class CallerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A caller with a key of its own, which opens inference and facts, not administration.
 
     Attributes:
-        rate: How often a request may come.
+        name: Letters, digits and ``. _ -``, at most 64; unique. It stands in the log of each of its requests.
+        api_key: What it shows as a bearer token: printable ASCII without blanks; unique, and never sent to workers.
+        rate: How often it may ask; None is as ``limits.per_caller``, an empty mapping as often as it likes.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+    api_key: Annotated[str, msgspec.Meta(pattern=r"^[!-~]+\Z")]
+    rate: RateSettings | None = None
+
+
+class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits on inference requests.
+
+    Attributes:
+        rate: How often a request may come, of all callers together.
+        per_caller: How often one of ``callers`` may ask, where its own entry is silent.
         concurrency: How many run at once, and how many wait.
     """
 
     rate: RateSettings = RateSettings()
+    per_caller: RateSettings = RateSettings()
     concurrency: ConcurrencySettings = ConcurrencySettings()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from smg.core.events import Observer
     from smg.core.request import Handler
     from smg.middleware.admit import Admission
+    from smg.middleware.authenticate import Keys
     from smg.middleware.finishing import Running
     from smg.server.handlers.inference import Inference
     from smg.server.settings import ServerSettings
@@ -58,6 +59,7 @@ class Parts:
     """What the handlers work on."""
 
     settings: ServerSettings
+    keys: Keys
     limits: JsonLimits
     admission: Admission
     registry: Registry
@@ -89,7 +91,7 @@ def around(handler: Handler, parts: Parts) -> Handler:
 
 def front(parts: Parts) -> Handler:
     """Return the handler of the listener that callers reach."""
-    return around(RouteTable(routes(parts), api_key=parts.settings.api_key), parts)
+    return around(RouteTable(routes(parts), parts.keys), parts)
 
 
 def routes(parts: Parts) -> tuple[Route, ...]:

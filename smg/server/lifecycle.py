@@ -14,6 +14,7 @@ from smg.core.errors import ConfigError, GatewayError
 from smg.core.events import Observers
 from smg.core.tasks import Tasks
 from smg.middleware.admit import Admission
+from smg.middleware.authenticate import Keys
 from smg.middleware.finishing import Running
 from smg.policies.table import PolicyTable
 from smg.resilience.budget import RetryBudget
@@ -61,6 +62,7 @@ class Gateway:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._keys = Keys(settings.server.api_key, settings.callers)
         self._clock = MonotonicClock()
         self._rng = random.Random()  # noqa: S311  (spreads load, guards nothing)
         self._running = Running()
@@ -160,7 +162,7 @@ class Gateway:
             return self.registry.fleet
 
         routers = (
-            HttpRouter(fleet, self._settings.streams, gateway_auth=self._settings.server.api_key is not None),
+            HttpRouter(fleet, self._settings.streams, gateway_auth=bool(self._keys)),
             GrpcRouter(fleet, Kit(encoder, self._clock, time.time)),
         )
         policies = PolicyTable(self._settings.policy, self._rng)
@@ -171,8 +173,9 @@ class Gateway:
     def _parts(self, attempts: Attempts, observer: Observer) -> Parts:
         return Parts(
             settings=self._settings.server,
+            keys=self._keys,
             limits=self._settings.json,
-            admission=Admission(self._settings.limits, self._clock),
+            admission=Admission(self._settings.limits, self._settings.callers, self._clock),
             registry=self.registry,
             inference=attempts,
             running=self._running,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from smg.core.request import reply
-from smg.middleware.authenticate import Access
+from smg.middleware.authenticate import Access, Keys
 from smg.middleware.failures import failures, refusing
 from smg.middleware.stamp import stamp
 from smg.server.observers.logs import LogObserver
@@ -29,7 +29,7 @@ def metrics_page(render: Callable[[], bytes], clock: Clock) -> Handler:
     async def show(_request: Request, sink: Sink) -> None:
         reply(sink, 200, render(), FIELDS)
 
-    return _around(RouteTable((Route("GET", "/metrics", show, Access.PUBLIC),), api_key=None), clock)
+    return _around(RouteTable((Route("GET", "/metrics", show, Access.PUBLIC),), Keys()), clock)
 
 
 def page_fault(clock: Clock) -> Callable[[GatewayError], Handler]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from smg.core.request import Handler, Request, Sink
+    from smg.middleware.authenticate import Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,13 @@ class Route:
 class RouteTable:
     """A handler that hands each request to the route that matches it."""
 
-    def __init__(self, routes: Iterable[Route], *, api_key: str | None) -> None:
+    def __init__(self, routes: Iterable[Route], keys: Keys) -> None:
         self._plain: dict[str, dict[str, Handler]] = {}
         self._patterned: dict[str, dict[str, Handler]] = {}
         for route in routes:
             table = self._patterned if "{" in route.template else self._plain
             methods = table.setdefault(route.template, {})
-            methods[route.method] = authenticate(route.handler, access=route.access, api_key=api_key)
+            methods[route.method] = authenticate(route.handler, access=route.access, keys=keys)
             if route.method == "GET":
                 methods["HEAD"] = methods["GET"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from smg.middleware.settings import LimitSettings
+from smg.middleware.settings import CallerSettings, LimitSettings
 from smg.policies.table import POLICY_NAMES
 from smg.resilience.settings import BudgetSettings
 from smg.routers.settings import StreamSettings
@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         streams: What of a worker's streams is let through.
         retry_budget: How many retries the whole gateway may make.
         limits: How many inference requests are served at once, and how often.
+        callers: Those who have keys of their own. Where there are any, administration needs ``server.api_key``.
         policy: How a worker is chosen where a worker's label ``policy`` does not say otherwise.
         worker_defaults: What holds for a worker where its own entry is silent.
         workers: The engines to start with; more can be registered while running.
@@ -39,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     streams: StreamSettings = StreamSettings()
     retry_budget: BudgetSettings = BudgetSettings()
     limits: LimitSettings = LimitSettings()
+    callers: tuple[CallerSettings, ...] = ()
     policy: str = "round_robin"
     worker_defaults: WorkerDefaults = WorkerDefaults()
     workers: tuple[WorkerSpec, ...] = ()

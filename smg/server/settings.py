@@ -41,7 +41,7 @@ class ServerSettings(Slice, frozen=True, kw_only=True):
         tls_client_crl_path: PEM file with those authorities' revocation lists, all still valid; read at start.
             Needs ``tls_client_ca_path``.
         tls_handshake_timeout_secs: Seconds a caller's TLS handshake may take; above 0.
-        api_key: Key callers must show; None leaves the gateway open.
+        api_key: Key that opens everything; None leaves the gateway open, unless there are ``callers``.
         max_payload_size: Bytes of request body at most; above 0.
         body_idle_timeout_secs: Seconds without a byte of an unfinished body before the request is refused; above 0.
         write_stall_timeout_secs: Seconds a caller may take nothing of a waiting answer before it is cut; above 0.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from smg.config.checks import check
+from smg.middleware.settings import CallerSettings
 from smg.server.schema import Settings
 from smg.server.settings import MetricsSettings, ModelSettings, ServerSettings
 from smg.workers.settings import HealthSettings, WorkerDefaults
@@ -32,6 +33,18 @@ def test_everything_wrong_is_yielded():
         ("metrics", "port"),
         ("workers", 1, "url"),
         ("model", "model_path"),
+    ]
+
+
+def test_callers_have_names_and_keys_of_their_own():
+    """Two of one name, of one key, or with the gateway's own key are refused; the key is not shown."""
+    pairs = (("a", "sk-1"), ("b", "sk-2"), ("a", "sk-3"), ("c", "sk-1"), ("d", "sk-own"))
+    callers = tuple(CallerSettings(name=name, api_key=key) for name, key in pairs)
+
+    assert list(check(Settings(server=ServerSettings(api_key="sk-own"), callers=callers))) == [
+        (("callers", 2, "name"), "is the name of callers[0], too"),
+        (("callers", 3, "api_key"), "is the same as callers[0].api_key"),
+        (("callers", 4, "api_key"), "is the same as server.api_key"),
     ]
 
 

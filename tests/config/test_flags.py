@@ -7,6 +7,7 @@ import pytest
 from smg.config.flags import FLAGS, Flag
 from smg.config.load import load
 from smg.config.shape import bare, default_at, element, type_at
+from smg.core.errors import ConfigError
 
 SAMPLES = {"host": "::1", "endpoint": "/up", "policy": "random", "level": "error", "url": "http://proxy:1"}
 
@@ -28,6 +29,8 @@ def sample(flag: Flag) -> str:
         return SAMPLES[last]
     if flag.setting == "workers":
         return "grpc://a:1@0"
+    if flag.setting == "callers":
+        return "alice=sk-1"
     kind = bare(type_at(flag.path))
     if flag.switch:
         return "true"
@@ -48,6 +51,8 @@ def test_flag_gives_its_setting(flag):
     expected = flag.value(sample(flag))
     if flag.setting == "workers":
         assert [spec.url for spec in settings.workers] == [sample(flag)]
+    elif flag.setting == "callers":
+        assert [(caller.name, caller.api_key) for caller in settings.callers] == [("alice", "sk-1")]
     else:
         assert value == ((expected,) if flag.several else expected)
         assert value != default_at(flag.path)
@@ -87,3 +92,13 @@ def test_list_flags_read_one_element_at_a_time():
 def test_null_is_a_text():
     """A key of ``null`` is a key, not an open gateway."""
     assert load(None, {"SMG_API_KEY": "null"}, {}).server.api_key == "null"
+
+
+@pytest.mark.parametrize("text", ["sk-secret", "a b=sk-secret", "=sk-secret", "alice=sk-secret\u00e9"])
+def test_wrong_caller_is_refused_without_its_key(text):
+    """What may be a key is not shown again."""
+    with pytest.raises(ConfigError) as refused:
+        load(None, {"SMG_CALLERS": text}, {})
+
+    assert "SMG_CALLERS" in str(refused.value)
+    assert "secret" not in str(refused.value)

@@ -10,6 +10,9 @@ from tests.config.trees import load_text
 TEXT = """
 server: {api_key: secret-1}
 worker_defaults: {api_key: secret-2, proxy: {url: "http://user:secret-3@proxy:1"}}
+callers:
+- {name: a, api_key: secret-6}
+- {name: b, api_key: secret-7}
 workers:
 - url: http://a:1@0
   api_key: secret-4

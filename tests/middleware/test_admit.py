@@ -11,9 +11,10 @@ from smg.core.clock import MonotonicClock
 from smg.core.errors import OverloadedError, RateLimitedError
 from smg.core.request import Handler, Request, Sink, reply
 from smg.middleware.admit import Admission, Line
-from smg.middleware.settings import ConcurrencySettings, LimitSettings, RateSettings
+from smg.middleware.settings import CallerSettings, ConcurrencySettings, LimitSettings, RateSettings
 from smg.resilience.settings import GateSettings
 from smg.testing.sink import CollectingSink
+from tests.middleware.recording import StepClock
 
 
 async def _nothing() -> bytes:
@@ -44,7 +45,7 @@ class Slow:
 def admission(limit: int, queue: int, secs: float = 60.0) -> Admission:
     """Return limits on concurrency alone."""
     gate = ConcurrencySettings(limit=limit, queue_size=queue, queue_timeout_secs=secs)
-    return Admission(LimitSettings(concurrency=gate), MonotonicClock())
+    return Admission(LimitSettings(concurrency=gate), (), MonotonicClock())
 
 
 async def ask(handler: Handler) -> None:
@@ -120,21 +121,67 @@ async def test_the_rate_is_the_callers_own():
     """Beyond the burst it is 429 with the time to come back; a rate of 0 refuses everything."""
     slow = Slow()
     slow.go.set()
-    limits = Admission(LimitSettings(rate=RateSettings(rate_per_sec=1, burst=2)), MonotonicClock())
+    limits = Admission(LimitSettings(rate=RateSettings(rate_per_sec=1, burst=2)), (), MonotonicClock())
     handler = limits.around(slow)
     for _ in range(2):
         await handler(request(), CollectingSink())
     with pytest.raises(RateLimitedError) as raised:
         await handler(request(), CollectingSink())
-    closed = Admission(LimitSettings(rate=RateSettings(rate_per_sec=0)), MonotonicClock()).around(slow)
+    closed = Admission(LimitSettings(rate=RateSettings(rate_per_sec=0)), (), MonotonicClock()).around(slow)
     with pytest.raises(RateLimitedError):
         await closed(request(), CollectingSink())
 
     assert raised.value.retry_after_secs == pytest.approx(1.0, abs=0.1)
 
 
+async def passed(handler: Handler, caller: str | None, asks: int) -> int:
+    """Return how many of so many requests of a caller pass."""
+    count = 0
+    for _ in range(asks):
+        asked = request()
+        asked.trail.caller = caller
+        with suppress(RateLimitedError):
+            await handler(asked, CollectingSink())
+            count += 1
+    return count
+
+
+async def test_each_caller_has_a_rate_of_its_own():
+    """One at its limit takes nothing of the others, nor of what all have together; an empty rate is none."""
+    slow = Slow()
+    slow.go.set()
+    slowly = RateSettings(rate_per_sec=0.001, burst=2)
+    callers = [
+        CallerSettings(name="usual", api_key="k1"),
+        CallerSettings(name="more", api_key="k2", rate=RateSettings(rate_per_sec=0.001, burst=5)),
+        CallerSettings(name="free", api_key="k3", rate=RateSettings()),
+    ]
+    shared = RateSettings(rate_per_sec=0.001, burst=30)
+    handler = Admission(LimitSettings(rate=shared, per_caller=slowly), callers, StepClock()).around(slow)
+
+    assert [await passed(handler, name, 10) for name in ("usual", "more", "free", None)] == [2, 5, 10, 10]
+    assert await passed(handler, "free", 10) == 3
+
+
+async def test_caller_at_its_limit_is_told_when_to_come_back():
+    """429, and the time is that of its own rate."""
+    slow = Slow()
+    slow.go.set()
+    callers = [CallerSettings(name="a", api_key="k", rate=RateSettings(rate_per_sec=0.5))]
+    handler = Admission(LimitSettings(), callers, StepClock()).around(slow)
+    asked = request()
+    asked.trail.caller = "a"
+    await handler(asked, CollectingSink())
+    with pytest.raises(RateLimitedError, match="of this caller") as raised:
+        await handler(asked, CollectingSink())
+
+    assert raised.value.retry_after_secs == 2.0
+
+
 async def test_no_limit_costs_nothing():
     """Without settings the handler is left as it is."""
     slow = Slow()
 
-    assert Admission(LimitSettings(), MonotonicClock()).around(slow) is slow
+    callers = [CallerSettings(name="a", api_key="k")]
+
+    assert Admission(LimitSettings(), callers, MonotonicClock()).around(slow) is slow

@@ -16,8 +16,9 @@ async def test_request_is_told_of_once_with_its_times() -> None:
     """A whole answer gives one record: status, time to the first byte, time to the last."""
     clock, observer, sink = StepClock(), RecordingObserver(), RecordingSink()
 
-    async def handler(_request: Request, sink: Sink) -> None:
+    async def handler(asked: Request, sink: Sink) -> None:
         clock.time += 1
+        asked.trail.caller = "c1"
         reply(sink, 200, b"x")
         clock.time += 2
 
@@ -26,6 +27,7 @@ async def test_request_is_told_of_once_with_its_times() -> None:
     [told] = observer.events
     assert isinstance(told, RequestFinished)
     assert (told.status, told.first_byte_secs, told.duration_secs, told.error_code) == (200, 1.0, 3.0, None)
+    assert told.caller == "c1"
     assert sink.drains == 1
 
 

@@ -8,9 +8,9 @@ from smg.core.errors import BadFramingError
 from smg.core.request import reply
 from smg.core.words import Endpoint
 from smg.middleware.admit import Admission
-from smg.middleware.authenticate import Access
+from smg.middleware.authenticate import Access, Keys
 from smg.middleware.finishing import Running
-from smg.middleware.settings import LimitSettings
+from smg.middleware.settings import CallerSettings, LimitSettings
 from smg.server.app import Parts, faults, front, routes
 from smg.server.settings import ServerSettings
 from smg.wire.guard import JsonLimits
@@ -33,9 +33,10 @@ class Told:
 async def parts() -> Any:
     registry = Registry(factory())
     yield Parts(
-        settings=ServerSettings(api_key="k"),
+        settings=ServerSettings(),
+        keys=Keys("k", [CallerSettings(name="c1", api_key="sk-1")]),
         limits=JsonLimits(),
-        admission=Admission(LimitSettings(), StepClock()),
+        admission=Admission(LimitSettings(), (), StepClock()),
         registry=registry,
         inference=Told(),
         running=Running(),
@@ -65,6 +66,17 @@ async def test_nothing_but_probes_is_served_without_the_key(parts: Any) -> None:
 
     assert set(answers.values()) == {401, 405}
     assert {route.template for route in routes(parts) if route.access is Access.PUBLIC} == PROBES
+
+
+async def test_key_of_a_caller_opens_all_but_administration(parts: Any) -> None:
+    """Every admin route is 403 for a caller, every other one of the table is not."""
+    refused = {
+        (route.access, (await _ask(parts, route.method, route.template, key=b"sk-1", headers=JSON)).status)
+        for route in routes(parts)
+    }
+
+    assert {access for access, status in refused if status == 403} == {Access.ADMIN}
+    assert {status for access, status in refused if access is Access.ADMIN} == {403}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from smg.core.errors import NotFoundError, UnauthenticatedError
 from smg.core.request import reply
-from smg.middleware.authenticate import Access
+from smg.middleware.authenticate import Access, Keys
 from smg.server.routes import Route, RouteTable
 from tests.middleware.recording import RecordingSink, request
 
@@ -23,7 +23,7 @@ TABLE = RouteTable(
         Route("GET", "/workers/{id}", _show, Access.ADMIN),
         Route("GET", "/health", _show, Access.PUBLIC),
     ),
-    api_key=None,
+    keys=Keys(),
 )
 
 
@@ -70,7 +70,7 @@ async def test_unknown_path_is_not_found(path: Any) -> None:
 async def test_access_rule_of_the_route_is_enforced() -> None:
     """With a key set, public routes stay open and the others ask for it."""
     table = RouteTable(
-        (Route("GET", "/open", _show, Access.PUBLIC), Route("GET", "/shut", _show, Access.SERVING)), api_key="k"
+        (Route("GET", "/open", _show, Access.PUBLIC), Route("GET", "/shut", _show, Access.SERVING)), keys=Keys("k")
     )
 
     await _ask("GET", "/open", table)

@@ -138,6 +138,7 @@ def _finish(event: RequestFinished) -> dict[str, Any]:
         route=event.route,
         status=event.status,
         error_code=event.error_code,
+        caller=event.caller,
         model=event.model,
         streaming=event.streaming,
         worker=event.worker_id,

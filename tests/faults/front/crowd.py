@@ -8,10 +8,14 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from itertools import cycle
+from typing import TYPE_CHECKING, Self
 
 from tests.faults.front.caller import Caller
 from tests.faults.front.requests import GOOD_REQUEST
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass
@@ -78,15 +82,21 @@ class Crowd:
 
 
 class Healthy:
-    """A caller who asks at a steady pace, on a thread of its own; use as a context."""
+    """A caller who asks at a steady pace, on a thread of its own; use as a context.
 
-    def __init__(self, port: int, per_sec: float = 100) -> None:
+    Attributes:
+        took: Seconds of each answer, in the order of ``sent``, which begins anew at its end.
+        statuses: Of each answer; 0 where there was none.
+    """
+
+    def __init__(self, port: int, per_sec: float = 100, sent: Sequence[bytes] = (GOOD_REQUEST,)) -> None:
         self._port = port
+        self._sent = cycle(sent)
         self._pause = 1 / per_sec
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.took: list[float] = []
-        self.failed = 0
+        self.statuses: list[int] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -97,13 +107,28 @@ class Healthy:
         self._thread.join(30)
 
     def _run(self) -> None:
-        with Caller(self._port) as caller:
-            while not self._stop.wait(self._pause):
-                caller.data, begun = b"", time.monotonic()
-                caller.send(GOOD_REQUEST)
-                got = caller.read(10, answers=1)
-                self.failed += [answer.status for answer in got.answers] != [200]
-                self.took.append(time.monotonic() - begun)
+        while not self._stop.is_set():
+            try:
+                with Caller(self._port) as caller:
+                    while not self._stop.wait(self._pause) and self._ask(caller):
+                        pass
+            except ConnectionRefusedError:
+                self.statuses.append(0)
+                self._stop.wait(self._pause)
+
+    def _ask(self, caller: Caller) -> bool:
+        """Ask once; return whether the connection goes on."""
+        caller.data, begun = b"", time.monotonic()
+        caller.send(next(self._sent))
+        answers = caller.read(10, answers=1).answers
+        self.took.append(time.monotonic() - begun)
+        self.statuses.append(answers[0].status if answers else 0)
+        return bool(answers) and answers[0].values("connection") != ["close"]
+
+    @property
+    def failed(self) -> int:
+        """How many were not served."""
+        return len(self.statuses) - self.statuses.count(200)
 
     @property
     def p99(self) -> float:

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.faults.profile import has
-
 RATE = ("limits", "rate")
 """A token bucket over all requests: ``rate_per_sec`` and ``burst``."""
 GATE = ("limits", "concurrency")
 """Requests at once: ``limit``, ``queue_size`` and ``queue_timeout_secs``."""
-NEEDS = "needs the limits"
-
-
-def missing(*path: str) -> bool:
-    """Tell whether the gateway lacks these settings."""
-    return not has(*path)
 
 
 def setting(path: tuple[str, ...], **values: Any) -> dict[str, Any]:

@@ -11,15 +11,22 @@ GOOD: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "
 GOOD_BODY = json.dumps(GOOD).encode()
 
 
-def head(*lines: bytes, method: str = "POST", path: str = CHAT, version: str = "1.1") -> bytes:
-    """Return a head with a host, the key and these lines."""
-    first = f"{method} {path} HTTP/{version}\r\nHost: gateway\r\nAuthorization: Bearer {KEY}\r\n".encode()
+def head(*lines: bytes, method: str = "POST", path: str = CHAT, version: str = "1.1", key: str | None = KEY) -> bytes:
+    """Return a head with a host, a key (unless it is None) and these lines."""
+    shown = "" if key is None else f"Authorization: Bearer {key}\r\n"
+    first = f"{method} {path} HTTP/{version}\r\nHost: gateway\r\n{shown}".encode()
     return first + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
 
 
-def request(body: bytes = GOOD_BODY, *lines: bytes, path: str = CHAT, kind: bytes = b"application/json") -> bytes:
+def request(
+    body: bytes = GOOD_BODY,
+    *lines: bytes,
+    path: str = CHAT,
+    kind: bytes = b"application/json",
+    key: str | None = KEY,
+) -> bytes:
     """Return one whole request with a body of known length."""
-    return head(b"Content-Type: " + kind, b"Content-Length: %d" % len(body), *lines, path=path) + body
+    return head(b"Content-Type: " + kind, b"Content-Length: %d" % len(body), *lines, path=path, key=key) + body
 
 
 def chunked(*parts: bytes, lines: tuple[bytes, ...] = (), path: str = CHAT) -> bytes:

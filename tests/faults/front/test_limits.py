@@ -1,4 +1,4 @@
-"""L01-L09: what one caller, or all, may ask for."""
+"""L01-L09: what all callers together may ask for; L05 stands with the callers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ import pytest
 
 from tests.faults.front.caller import Caller, exchange
 from tests.faults.front.conftest import fronted
-from tests.faults.front.limits import GATE, NEEDS, RATE, missing, setting
+from tests.faults.front.limits import GATE, RATE, setting
 from tests.faults.front.requests import GOOD_BODY, GOOD_REQUEST, chat, request
 from tests.faults.profile import count
 
-needs_rate = pytest.mark.xfail(missing(*RATE), strict=True, reason=NEEDS)
-needs_gate = pytest.mark.xfail(missing(*GATE), strict=True, reason=NEEDS)
-needs_keys = pytest.mark.xfail(strict=True, reason="needs keys of several callers")
 WAITING = request(GOOD_BODY, b"X-Script: wait 0.5")
 
 
@@ -27,7 +24,6 @@ def statuses(port, number):
         return caller.read(10, answers=number).answers
 
 
-@needs_rate
 def test_l01_bucket_lets_its_burst_through_and_says_when_to_come_back():
     """Burst 20 at 10 a second: 20 to 30 of 1,000 pass within a second, and coming back in time is served."""
     with fronted(**setting(RATE, rate_per_sec=10.0, burst=20)) as front:
@@ -45,7 +41,6 @@ def test_l01_bucket_lets_its_burst_through_and_says_when_to_come_back():
         assert [answer.status for answer in statuses(front.port, 1)] == [200]
 
 
-@needs_rate
 def test_l02_rate_0_refuses_everything():
     """Zero means nobody."""
     with fronted(**setting(RATE, rate_per_sec=0.0, burst=1)) as front:
@@ -53,20 +48,12 @@ def test_l02_rate_0_refuses_everything():
         assert front.worker.ledger.entries == []
 
 
-@needs_keys
-def test_l05_one_key_at_its_limit_is_not_the_others():
-    """1,000 keys, one at its limit: the other 999 are served as before."""
-    assert not missing("limits", "per_key")
-
-
 PHASES = ("queued", "connecting", "before-headers", "mid-stream", "last-chunk")
 
 
 @pytest.mark.parametrize("phase", [pytest.param(phase, id=f"L06-{phase}") for phase in PHASES])
-@needs_gate
 def test_permit_comes_back_whenever_the_caller_leaves(phase):
     """One at a time: whoever leaves, at whatever phase, lets the next in within 250 ms."""
-    assert not missing(*GATE)
     with fronted(**setting(GATE, limit=1, queue_size=10, queue_timeout_secs=10.0)) as front:
         with Caller(front.port) as running:
             running.send(WAITING)
@@ -100,7 +87,6 @@ def leave(port, phase, rng, held):
     caller.reset()
 
 
-@needs_gate
 def test_l09_full_queue_refuses_at_once_and_frees_places():
     """Beyond the queue: 503 within 20 ms, with a time to come back; who leaves the queue is never sent on."""
     with fronted(**setting(GATE, limit=1, queue_size=2, queue_timeout_secs=10.0)) as front, ExitStack() as held:

@@ -14,13 +14,12 @@ import pytest
 from tests.faults.front.caller import Caller, exchange
 from tests.faults.front.conftest import CONTROL, fronted
 from tests.faults.front.crowd import Healthy
-from tests.faults.front.limits import GATE, NEEDS, missing, setting
+from tests.faults.front.limits import GATE, setting
 from tests.faults.front.refusals import check_shape
 from tests.faults.front.requests import GOOD_BODY, GOOD_REQUEST, chat, head, request
 from tests.faults.profile import SIZE, SLACK_SECS, count, secs
 from tests.faults.report import figure
 
-needs_gate = pytest.mark.xfail(missing(*GATE), strict=True, reason=NEEDS)
 CAPACITY = 8
 SERVICE = request(GOOD_BODY, b"X-Script: wait 0.04")
 PER_SEC = CAPACITY / 0.04
@@ -73,10 +72,8 @@ class Load:
 
 
 @pytest.mark.parametrize("retries", [pytest.param(0, id="O01-10x"), pytest.param(3, id="O02-10x-and-3-retries")])
-@needs_gate
 def test_ten_times_the_capacity(retries, record_property):
     """Goodput stays, refusals are quick, and all is as before soon after."""
-    assert not missing(*GATE)
     lasting = max(2.0, secs(60) if SIZE != "short" else 2.0)
     with fronted(**setting(GATE, limit=CAPACITY, queue_size=CAPACITY, queue_timeout_secs=0.1)) as front:
         usual = Load(front.port, PER_SEC * 0.5)

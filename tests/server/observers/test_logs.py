@@ -17,7 +17,7 @@ WORKER = WorkerId("w1")
 
 def _finished(status: Any = 200, code: Any = None) -> Any:
     return RequestFinished(
-        "r1", "POST", "/v1/chat/completions", status, code, "m = x", False, WORKER, 1, 0.25, 1.5, None, 7
+        "r1", "POST", "/v1/chat/completions", status, code, "m = x", False, WORKER, 1, 0.25, 1.5, None, 7, "c1"
     )
 
 
@@ -48,7 +48,12 @@ def test_request_is_one_json_line_where_nobody_watches(log_to: Any) -> None:
     LogObserver().notify(_finished())
 
     line = json.loads(stream.getvalue())
-    assert (line["event"], line["level"], line["request_id"]) == ("request.finished", "info", "r1")
+    assert (line["event"], line["level"], line["request_id"], line["caller"]) == (
+        "request.finished",
+        "info",
+        "r1",
+        "c1",
+    )
     assert (line["first_byte_ms"], line["duration_ms"], line["completion_tokens"]) == (250, 1500, 7)
 
 
