@@ -24,13 +24,20 @@ LISTENER_FILES = ("tls_cert_path", "tls_key_path", "tls_client_ca_path", "tls_cl
 def check(settings: Settings) -> Iterator[tuple[Path, str]]:
     """Yield what is wrong, each as a path and a message."""
     return chain.from_iterable(
-        rule(settings) for rule in (_same_port, _backoff, _clocks, _drains, _same_caller, _same_worker, _missing)
+        rule(settings)
+        for rule in (_same_port, _bodies, _backoff, _clocks, _drains, _same_caller, _same_worker, _missing)
     )
 
 
 def _same_port(settings: Settings) -> Iterator[tuple[Path, str]]:
     if settings.metrics.port == settings.server.port != 0:
         yield ("metrics", "port"), "must differ from server.port"
+
+
+def _bodies(settings: Settings) -> Iterator[tuple[Path, str]]:
+    largest = settings.server.max_payload_size
+    if settings.limits.body_memory_bytes < largest:
+        yield ("limits", "body_memory_bytes"), f"must be at least server.max_payload_size ({largest})"
 
 
 def _backoff(settings: Settings) -> Iterator[tuple[Path, str]]:

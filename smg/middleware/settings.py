@@ -58,14 +58,17 @@ class CallerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits on inference requests.
+    """Limits on inference requests, and on the memory of all.
 
     Attributes:
         rate: How often a request may come, of all callers together.
         per_caller: How often one of ``callers`` may ask, where its own entry is silent.
         concurrency: How many run at once, and how many wait.
+        body_memory_bytes: Request bodies of all callers together, each from its arrival to its answer's end; beyond it
+            503. At least ``server.max_payload_size``; a gRPC worker's requests take several times their body besides.
     """
 
     rate: RateSettings = RateSettings()
     per_caller: RateSettings = RateSettings()
     concurrency: ConcurrencySettings = ConcurrencySettings()
+    body_memory_bytes: Count = 1 << 30

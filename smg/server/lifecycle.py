@@ -146,6 +146,7 @@ class Gateway:
             self._settings.metrics.duration_buckets,
             lambda: self.registry.fleet,
             lambda: 0 if self._listener is None else self._listener.connections,
+            lambda: 0 if self._listener is None else self._listener.body_bytes,
         )
         observer = Observers(LogObserver(), metrics)
         encoder = Encoder()
@@ -208,6 +209,7 @@ class Gateway:
         server = self._settings.server
         return Limits(
             body_bytes=server.max_payload_size,
+            body_memory_bytes=self._settings.limits.body_memory_bytes,
             body_idle_secs=server.body_idle_timeout_secs,
             stall_secs=server.write_stall_timeout_secs,
             idle_secs=server.keep_alive_timeout_secs,

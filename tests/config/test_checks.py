@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from smg.config.checks import check
-from smg.middleware.settings import CallerSettings
+from smg.middleware.settings import CallerSettings, LimitSettings
 from smg.server.schema import Settings
 from smg.server.settings import MetricsSettings, ModelSettings, ServerSettings
 from smg.workers.settings import HealthSettings, WorkerDefaults
@@ -46,6 +46,17 @@ def test_callers_have_names_and_keys_of_their_own():
         (("callers", 3, "api_key"), "is the same as callers[0].api_key"),
         (("callers", 4, "api_key"), "is the same as server.api_key"),
     ]
+
+
+def test_largest_body_fits_in_the_memory_of_all():
+    """A body that its size allows is not refused for ever."""
+    just, over = (
+        Settings(server=ServerSettings(max_payload_size=size), limits=LimitSettings(body_memory_bytes=100))
+        for size in (100, 101)
+    )
+
+    assert list(check(just)) == []
+    assert list(check(over)) == [(("limits", "body_memory_bytes"), "must be at least server.max_payload_size (101)")]
 
 
 def test_ranks_of_one_address_are_different_workers():

@@ -182,7 +182,7 @@ class Connection(Outlet):
         service = self._service
         service.crowd.busy(self)
         self.deadline = NEVER
-        self._intake = intake = Intake(self, head, service.limits.body_bytes, now)
+        self._intake = intake = Intake(self, head, service.limits.body_bytes, memory=service.memory, began_at=now)
         sink = HttpSink(
             self, service.date, modern=head.modern, bodiless=head.method == "HEAD", keep_alive=head.keep_alive
         )
@@ -205,6 +205,8 @@ class Connection(Outlet):
 
     def _answered(self, sink: HttpSink) -> None:
         intake, self._intake = self._intake, None
+        if intake is not None:
+            intake.release()
         if self._gone or self._transport.is_closing():
             return
         if not sink.finished:
@@ -227,10 +229,13 @@ class Connection(Outlet):
 
     def _hang_up(self) -> None:
         """Cancel the request under way, once."""
-        if not self._gone:
-            self._gone = True
-            if self.task is not None:
-                self.task.cancel()
+        if self._gone:
+            return
+        self._gone = True
+        if self.task is not None:
+            self.task.cancel()
+        if self._intake is not None:  # a task that had not begun to run will not end it
+            self._intake.release()
 
     def _part(self, *, linger: bool) -> None:
         """Close once what is unsent is sent; where more may come in, only after that was thrown away for a while.

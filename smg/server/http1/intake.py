@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from smg.core.errors import GatewayError, PayloadTooLargeError
+from smg.core.errors import GatewayError, OverloadedError, PayloadTooLargeError
 from smg.wire.http_chunks import ChunkedBody
 
 if TYPE_CHECKING:
+    from smg.server.http1.memory import BodyMemory
     from smg.wire.http_head import Head
+
+RETRY_AFTER_SECS = 1.0
 
 
 class Source(Protocol):
@@ -49,7 +52,7 @@ class SizedBody:
 
 
 class Intake:
-    """Takes one body in.
+    """Takes one body in; what is here of it is on the account of ``memory`` until ``release``.
 
     Attributes:
         wanted: The handler waits for it.
@@ -59,10 +62,16 @@ class Intake:
         began_at: Clock reading when its head was complete.
     """
 
-    __slots__ = ("_body", "_content", "_error", "_expects", "_source", "_waiter", "began_at", "done", "taken", "wanted")
+    __slots__ = (
+        *("_body", "_content", "_error", "_expects", "_held", "_length", "_memory", "_source", "_waiter"),
+        *("began_at", "done", "taken", "wanted"),
+    )
 
-    def __init__(self, source: Source, head: Head, max_bytes: int, began_at: float) -> None:
+    def __init__(self, source: Source, head: Head, max_bytes: int, *, memory: BodyMemory, began_at: float) -> None:
         self._source = source
+        self._memory = memory
+        self._held = 0
+        self._length = head.length or 0
         self._expects = head.expects
         self._body = ChunkedBody(max_bytes) if head.length is None else SizedBody(head.length)
         self._content = b""
@@ -82,8 +91,10 @@ class Intake:
     def feed(self, data: bytes) -> bytes:
         """Take ``data`` and return what of it belongs to the next request."""
         self._expects = False
+        before = self.size
         try:
             rest = self._body.feed(data)
+            self._hold(self.size - before)
         except GatewayError as error:
             self.fail(error)
             return b""
@@ -95,16 +106,25 @@ class Intake:
         """Give the body up: who asks for it gets ``error``."""
         self._error = error
         self._body.content = b""
+        self.release()
         self._end()
+
+    def release(self) -> None:
+        """Take the body off the account; to be called when its request has ended, and safe to call twice."""
+        self._memory.give_back(self._held)
+        self._held = 0
 
     async def read(self) -> bytes:
         """Return the whole body.
 
         Raises:
             PayloadTooLargeError: By the length the head names, before reading, or as soon as it is known.
+            OverloadedError: There is no room for it beside those that are held; likewise.
             RequestTimeoutError: It came too slowly.
             BadFramingError: Its framing is broken.
         """
+        if not self.done and self._length - self.size > self._memory.free:
+            self.fail(_no_room())
         if not self.done:
             self.wanted = True
             self._waiter = asyncio.get_running_loop().create_future()
@@ -118,7 +138,17 @@ class Intake:
             self._body.content = b""
         return self._content
 
+    def _hold(self, size: int) -> None:
+        if not self._memory.take(size):
+            raise _no_room()
+        self._held += size
+
     def _end(self) -> None:
         self.done = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _no_room() -> OverloadedError:
+    message = "the gateway holds as many bytes of request bodies as it may"
+    return OverloadedError(message, retry_after_secs=RETRY_AFTER_SECS)

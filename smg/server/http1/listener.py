@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from smg.core.errors import ConfigError, GatewayError
 from smg.server.http1.connection import Connection
 from smg.server.http1.crowd import Crowd
+from smg.server.http1.memory import BodyMemory
 from smg.server.http1.service import Service
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ class Listener:
         self, handler: Handler, fault: Callable[[GatewayError], Handler], limits: Limits, clock: Clock
     ) -> None:
         self._crowd = Crowd(limits.connections)
-        self._service = Service(handler=handler, fault=fault, limits=limits, clock=clock, crowd=self._crowd)
+        memory = BodyMemory(limits.body_memory_bytes)
+        self._service = Service(
+            handler=handler, fault=fault, limits=limits, clock=clock, crowd=self._crowd, memory=memory
+        )
         self._sweep_secs = min(LONGEST_SWEEP_SECS, limits.shortest_secs / SWEEPS_PER_LIMIT)
         self._server: asyncio.Server | None = None
         self._port: int | None = None
@@ -58,6 +62,11 @@ class Listener:
     def connections(self) -> int:
         """Open connections, idle ones included."""
         return len(self._crowd)
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of request bodies that are held."""
+        return self._service.memory.held
 
     @property
     def closing(self) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from smg.core.errors import GatewayError
     from smg.core.request import Handler
     from smg.server.http1.crowd import Crowd
+    from smg.server.http1.memory import BodyMemory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Limits:
 
     Attributes:
         body_bytes: Longest request body.
+        body_memory_bytes: Request bodies of all callers together, from their arrival to their answers' end.
         body_idle_secs: Longest silence within one.
         body_rate: Bytes a second that one must reach on average, once ``body_grace_secs`` are over.
         body_grace_secs: How long a body may be slower than that.
@@ -42,6 +44,7 @@ class Limits:
     handshake_secs: float = 10.0
     body_grace_secs: float = 10.0
     body_rate: int = 1 << 10
+    body_memory_bytes: int = 1 << 30
     connections: int = 16384
     head: HeadLimits = field(default_factory=HeadLimits)
 
@@ -64,5 +67,6 @@ class Service:
     limits: Limits
     clock: Clock
     crowd: Crowd
+    memory: BodyMemory
     date: WallDate = field(default_factory=WallDate)
     closing: bool = False

@@ -34,7 +34,13 @@ BREAKER_VALUES = {BreakerState.CLOSED: 0, BreakerState.OPEN: 1, BreakerState.HAL
 class MetricsObserver:
     """Counts events; ``render`` is what Prometheus reads."""
 
-    def __init__(self, buckets: Sequence[float], fleet: Callable[[], Fleet], connections: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        buckets: Sequence[float],
+        fleet: Callable[[], Fleet],
+        connections: Callable[[], int],
+        body_bytes: Callable[[], int],
+    ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # else each series has a second, unread
         self._registry = CollectorRegistry()
         self._fleet = fleet
@@ -44,6 +50,8 @@ class MetricsObserver:
         self._count_attempts(self._registry, buckets)
         open_now = Gauge("smg_http_connections_active", "Open connections of callers.", registry=self._registry)
         open_now.set_function(connections)
+        held = Gauge("smg_http_request_body_bytes", "Request bodies held in memory.", registry=self._registry)
+        held.set_function(body_bytes)
         self._registry.register(FleetCollector(fleet))
 
     def _count_requests(self, registry: CollectorRegistry, buckets: Sequence[float]) -> None:

@@ -15,8 +15,11 @@ NUMBERS = {
         "write_stall_timeout_secs",
         "keep_alive_timeout_secs",
         "shutdown_grace_period_secs",
+        "tls_handshake_timeout_secs",
     ),
     "metrics": ("port",),
+    "limits": ("body_memory_bytes",),
+    "limits.per_caller": ("rate_per_sec", "burst"),
     "json": ("max_depth", "max_nodes", "max_messages", "max_tools", "max_stop", "max_top_logprobs"),
     "worker_defaults.pool": ("max_connections", "idle_timeout_secs", "dns_ttl_secs"),
     "worker_defaults.health": (
@@ -72,6 +75,9 @@ TEXTS = {
     "empty-key": ('server: {api_key: ""}\n', "api_key"),
     "key-is-a-number": ("server: {api_key: 1}\n", "api_key"),
     "host-is-a-number": ("server: {host: 1}\n", "host"),
+    "caller-without-key": ("callers:\n- name: a\n", "api_key"),
+    "caller-unknown-key": ("callers:\n- {name: a, api_key: sk-1, admin: true}\n", "admin"),
+    "caller-is-text": ("callers: [a]\n", "callers"),
     "unknown-policy": ("policy: fastest\n", "policy"),
     "policy-is-a-list": ("policy: [random]\n", "policy"),
     "unknown-level": ("log: {level: loud}\n", "level"),
@@ -98,6 +104,16 @@ CONTRADICTIONS = {
         "max_open_secs",
     ),
     "connect-beyond-the-total": ("worker_defaults: {timeouts: {connect_secs: 20, total_secs: 10}}\n", "connect_secs"),
+    "memory-below-one-body": ("limits: {body_memory_bytes: 1000000}\n", "body_memory_bytes"),
+    "two-callers-of-one-name": (
+        "callers:\n- {name: a, api_key: sk-1}\n- {name: a, api_key: sk-2}\n",
+        "callers[1].name",
+    ),
+    "two-callers-of-one-key": (
+        "callers:\n- {name: a, api_key: sk-1}\n- {name: b, api_key: sk-1}\n",
+        "callers[1].api_key",
+    ),
+    "authority-of-callers-without-tls": ("server: {tls_client_ca_path: ca.pem}\n", "tls_client_ca_path"),
     "worker-drain-beyond-the-grace": (
         "server: {shutdown_grace_period_secs: 5}\nworker_defaults: {health: {drain_secs: 60}}\n",
         "drain_secs",

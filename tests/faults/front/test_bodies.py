@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from tests.faults.front.caller import Caller, exchange
 from tests.faults.front.cases_json import PASSED_ON, all_json
 from tests.faults.front.cases_media import all_media
+from tests.faults.front.conftest import CONTROL, fronted
 from tests.faults.front.refusals import Refusal, cases, check_error, check_refused
 from tests.faults.front.requests import CHAT, GOOD_BODY, LAST, chunk, chunked, head, request
-from tests.faults.profile import MIB, SLACK_SECS
+from tests.faults.profile import MIB, SLACK_SECS, count
+from tests.faults.report import figure
 
 
 @cases([*all_json(), *all_media()])
@@ -101,3 +104,49 @@ def test_paths_that_are_not_there_have_the_form(front):
         got = exchange(front.port, request(path=path), 3, answers=1)
 
         check_error(got.answers[0], Refusal(path, b"", statuses=(status,)))
+
+
+AT_ONCE = count(100, 12)
+BUDGETS = {"J10-room-for-all": AT_ONCE, "J10-room-for-a-third": AT_ONCE // 3}
+SPARE_BYTES = 64 * MIB
+"""What the allocator may keep for later of what it was given back."""
+UNHURRIED = {"timeouts": {"connect_secs": 30.0}, "breaker": {"disabled": True}}
+"""One worker in this process takes in all the bodies, slowly."""
+
+
+@pytest.mark.skipif(CONTROL, reason="the control has no budget")
+@pytest.mark.parametrize("room", BUDGETS.values(), ids=BUDGETS)
+def test_bodies_at_once_stay_within_their_memory(room, record_property):
+    """Bodies of 8 MiB are served where there is room, others refused, and memory grows by no more than that room."""
+    sent = request(padded(8 * MIB), b"X-Script: wait 1")
+    budget = room * 8 * MIB
+    with fronted(limits={"body_memory_bytes": budget}, worker_defaults=UNHURRIED) as fresh:
+        before = fresh.program.ask("rest")["rss_bytes"]
+        peak, got = watched(fresh, [sent] * AT_ONCE)
+        statuses = [answer.status for answers in got for answer in answers]
+        held = metric(fresh.program.ask()["metrics_port"], b"smg_http_request_body_bytes")
+
+    taken, most = (peak - before) / MIB, (1.2 * budget + SPARE_BYTES) / MIB
+    figure(record_property, "J10", f"MiB that {AT_ONCE} bodies take within {budget // MIB} MiB", taken, most)
+    assert len(statuses) == AT_ONCE
+    assert set(statuses) == ({200} if room == AT_ONCE else {200, 503})
+    assert all(answers[0].values("retry-after") for answers in got if answers[0].status == 503)
+    assert taken <= most
+    assert held == 0
+
+
+def watched(front, requests):
+    """Send all at once; return the most memory taken meanwhile, and the answers."""
+    with ThreadPoolExecutor(len(requests)) as pool:
+        asked = [pool.submit(exchange, front.port, sent, 30, answers=1) for sent in requests]
+        peak = 0
+        while not all(one.done() for one in asked):
+            peak = max(peak, front.program.ask()["peak_bytes"])
+            time.sleep(0.02)
+        return peak, [one.result().answers for one in asked]
+
+
+def metric(port, name):
+    """Return the value of a metric without labels."""
+    page = exchange(port, head(method="GET", path="/metrics"), 3, answers=1).answers[0].body
+    return float(next(line for line in page.split(b"\n") if line.startswith(name + b" ")).split()[1])

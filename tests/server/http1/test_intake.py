@@ -106,3 +106,71 @@ async def test_body_that_comes_uninvited_is_not_invited() -> None:
         writer.write(b"5678")
         assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
         writer.close()
+
+
+SHARED = replace(LIMITS, body_memory_bytes=10)
+HELD = POST + b"Content-Length: 6\r\n\r\n123456"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(POST + b"Content-Length: 5\r\n\r\n", id="by length, unread"),
+        pytest.param(POST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", id="by length, not invited"),
+        pytest.param(POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\n123\r\n2\r\n45\r\n", id="by chunks, unended"),
+    ],
+)
+async def test_body_without_room_beside_those_held_is_refused_and_the_connection_closed(sent: Any) -> None:
+    """503 with a time to come back, before the rest; once the other's answer has ended, the same is served."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def handler(request: Any, sink: Any) -> None:
+        body = await request.receive()
+        begun.set()
+        await go.wait()
+        reply(sink, 200, body, ())
+
+    async with front(handler, SHARED) as served, asyncio.timeout(5):
+        _, writer = await served.connect()
+        writer.write(HELD)
+        await begun.wait()
+        assert served.listener.body_bytes == 6
+        refused = await served.talk(sent)
+        go.set()
+        again = await served.talk(HELD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        writer.close()
+
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert b"connection: close" in refused
+    assert b"retry-after: 1\r\n" in refused
+    assert json.loads(refused.partition(b"\r\n\r\n")[2])["error"]["code"] == "gateway_overloaded"
+    assert again.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_body_that_fills_the_room_exactly_is_read() -> None:
+    """The budget itself may be held."""
+    async with front(_take, SHARED) as served:
+        answer = await served.talk(POST + b"Content-Length: 10\r\nConnection: close\r\n\r\n1234567890")
+
+    assert answer.endswith(b"1234567890")
+
+
+async def test_body_given_up_is_off_the_account_at_once() -> None:
+    """What was thrown away is not held, though its request still waits for something else."""
+    go = asyncio.Event()
+
+    async def handler(request: Any, sink: Any) -> None:
+        await go.wait()
+        await _take(request, sink)
+
+    async with front(handler, SMALL) as served, asyncio.timeout(5):
+        reader, writer = await served.connect()
+        writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n")
+        while served.listener.body_bytes != 5:  # noqa: ASYNC110  (nothing tells of it)
+            await asyncio.sleep(0.001)
+        writer.write(b"4\r\n6789\r\n")
+        while served.listener.body_bytes:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        go.set()
+        assert (await reader.read()).startswith(b"HTTP/1.1 413 ")
+        writer.close()

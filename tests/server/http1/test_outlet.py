@@ -8,6 +8,7 @@ from typing_extensions import override
 from smg.core.request import ReplyHead
 from smg.middleware.failures import refusing
 from smg.server.http1.crowd import Crowd
+from smg.server.http1.memory import BodyMemory
 from smg.server.http1.outlet import Outlet
 from smg.server.http1.service import Service
 from tests.resilience.support import ManualClock
@@ -74,7 +75,8 @@ class _Pipe(asyncio.Transport):
 def test_each_byte_taken_gives_more_time() -> None:
     """A buffer that shrinks, however slowly, is waited for; one that does not is cut at the stall limit."""
     clock, pipe = ManualClock(), _Pipe()
-    outlet = Outlet(Service(handler=refusing, fault=refusing, limits=SLOW, clock=clock, crowd=Crowd(1)))  # type: ignore[arg-type]
+    shared: Any = {"handler": refusing, "fault": refusing, "crowd": Crowd(1), "memory": BodyMemory(1)}
+    outlet = Outlet(Service(limits=SLOW, clock=clock, **shared))
     outlet.connection_made(pipe)
     pipe.unsent = 1000
     outlet.pause_writing()

@@ -31,7 +31,7 @@ def _samples(observer: Any) -> Any:
 
 
 def _observer() -> Any:
-    return MetricsObserver((0.1, 1.0), lambda: Fleet({WORKER: grpc_worker("grpc://a:1")}), lambda: 3)
+    return MetricsObserver((0.1, 1.0), lambda: Fleet({WORKER: grpc_worker("grpc://a:1")}), lambda: 3, lambda: 77)
 
 
 def test_requests_are_counted_by_method_path_and_outcome() -> None:
@@ -94,16 +94,17 @@ def test_probes_are_counted_by_result() -> None:
     assert samples["smg_worker_health_checks_total", "success"] == 0
 
 
-def test_open_connections_are_read_when_asked() -> None:
-    """The gauge is the listener's own count."""
+def test_what_the_listener_holds_is_read_when_asked() -> None:
+    """The gauges are the listener's own counts."""
     assert _samples(_observer())[("smg_http_connections_active",)] == 3
+    assert _samples(_observer())[("smg_http_request_body_bytes",)] == 77
 
 
 def test_a_panic_shows_while_it_lasts() -> None:
     """A model in panic has a series of 1; one that is not has none."""
     panics = frozenset({("m", WorkerType.REGULAR)})
     fleets = [Fleet(panics=panics)]
-    observer = MetricsObserver((0.1, 1.0), lambda: fleets[0], lambda: 0)
+    observer = MetricsObserver((0.1, 1.0), lambda: fleets[0], lambda: 0, lambda: 0)
 
     assert _samples(observer)["smg_worker_panic", "m", "regular"] == 1
     fleets[0] = Fleet()
