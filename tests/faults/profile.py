@@ -94,11 +94,6 @@ def settings(**changes: Any) -> dict[str, Any]:
     return {**known(tree), "workers": workers}
 
 
-def has(*path: str) -> bool:
-    """Tell whether the gateway has the setting at this path."""
-    return type_at(path) is not None
-
-
 def known(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return what of a tree the schema knows."""
     names = fields(type_at(path))

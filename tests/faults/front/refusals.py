@@ -41,26 +41,16 @@ class Refusal:
     param: str | None = None
 
 
-def cases(refusals: Iterable[Refusal], needs: dict[str, str] | None = None):
-    """Parametrise a test; ``needs`` names cases whose mechanism is not there, with what they wait for."""
-    waiting = needs or {}
+def cases(refusals: Iterable[Refusal]):
+    """Parametrise a test."""
     listed = list(refusals)
     assert len({case.id for case in listed}) == len(listed), "two cases of one id"
-    assert not set(waiting) - {case.id for case in listed}, "a case that waits does not exist"
-    marks = {id_: [pytest.mark.xfail(strict=True, reason=reason)] for id_, reason in waiting.items()}
-    return pytest.mark.parametrize(
-        "case", [pytest.param(case, id=case.id, marks=marks.get(case.id, ())) for case in listed]
-    )
+    return pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in listed])
 
 
-def named(name: str, group: str, names: Iterable[str], needs: dict[str, str] | None = None):
-    """Parametrise ``name`` over ``names``, each a case of ``group``; ``needs`` as in ``cases``."""
-    waiting = {word: [pytest.mark.xfail(strict=True, reason=reason)] for word, reason in (needs or {}).items()}
-    listed = list(names)
-    assert not set(waiting) - set(listed), "a case that waits does not exist"
-    return pytest.mark.parametrize(
-        name, [pytest.param(word, id=f"{group}-{word}", marks=waiting.get(word, ())) for word in listed]
-    )
+def named(name: str, group: str, names: Iterable[str]):
+    """Parametrise ``name`` over ``names``, each a case of ``group``."""
+    return pytest.mark.parametrize(name, [pytest.param(word, id=f"{group}-{word}") for word in names])
 
 
 def check_refused(front: Front, case: Refusal) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.faults.front.caller import Caller, exchange
 from tests.faults.front.cases_json import PASSED_ON, all_json
 from tests.faults.front.cases_media import all_media
-from tests.faults.front.conftest import CONTROL, fronted
+from tests.faults.front.conftest import fronted
 from tests.faults.front.refusals import Refusal, cases, check_error, check_refused
 from tests.faults.front.requests import CHAT, GOOD_BODY, LAST, chunk, chunked, head, request
 from tests.faults.profile import MIB, SLACK_SECS, count
@@ -114,7 +114,6 @@ UNHURRIED = {"timeouts": {"connect_secs": 30.0}, "breaker": {"disabled": True}}
 """One worker in this process takes in all the bodies, slowly."""
 
 
-@pytest.mark.skipif(CONTROL, reason="the control has no budget")
 @pytest.mark.parametrize("room", BUDGETS.values(), ids=BUDGETS)
 def test_bodies_at_once_stay_within_their_memory(room, record_property):
     """Bodies of 8 MiB are served where there is room, others refused, and memory grows by no more than that room."""

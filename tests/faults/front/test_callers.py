@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.faults.front.caller import Caller, exchange
-from tests.faults.front.conftest import CONTROL, fronted
+from tests.faults.front.conftest import fronted
 from tests.faults.front.crowd import Healthy
 from tests.faults.front.refusals import check_shape
 from tests.faults.front.requests import KEY, chat, head, request
@@ -16,7 +16,6 @@ from tests.faults.front.test_slow import NOISE_RATIO
 from tests.faults.profile import SIZE, count
 from tests.faults.report import figure
 
-pytestmark = pytest.mark.skipif(CONTROL and SIZE == "short", reason="the control knows no keys")
 NUMBER = count(1_000, 200)
 CALLERS: list[dict[str, Any]] = [
     {"name": f"caller-{number}", "api_key": f"sk-canary-{number:04}"} for number in range(NUMBER)

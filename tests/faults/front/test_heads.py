@@ -11,10 +11,8 @@ from tests.faults.front.cases_head import all_heads, strangers
 from tests.faults.front.refusals import cases, check_refused
 from tests.faults.front.requests import GOOD_REQUEST
 
-NEEDS: dict[str, str] = {}
 
-
-@cases([*all_framing(), *all_heads()], NEEDS)
+@cases([*all_framing(), *all_heads()])
 def test_bad_head_is_refused(front, case):
     """One error of the right form, the connection ends, and no worker sees a byte."""
     check_refused(front, case)

@@ -11,8 +11,8 @@ import pytest
 from tests.faults.front.caller import Caller, exchange
 from tests.faults.front.conftest import fronted
 from tests.faults.front.limits import GATE, RATE, setting
-from tests.faults.front.requests import GOOD_BODY, GOOD_REQUEST, chat, request
-from tests.faults.profile import count
+from tests.faults.front.requests import GOOD_BODY, GOOD_REQUEST, chat, head, request
+from tests.faults.profile import MIB, count
 
 WAITING = request(GOOD_BODY, b"X-Script: wait 0.5")
 
@@ -38,7 +38,7 @@ def test_l01_bucket_lets_its_burst_through_and_says_when_to_come_back():
         assert set(waits) == {1}
         assert len(front.worker.ledger.entries) == len(passed)
         time.sleep(waits[-1])
-        assert [answer.status for answer in statuses(front.port, 1)] == [200]
+        assert [answer.status for answer in statuses(front.port, 10)] == [200] * 10
 
 
 def test_l02_rate_0_refuses_everything():
@@ -46,6 +46,37 @@ def test_l02_rate_0_refuses_everything():
     with fronted(**setting(RATE, rate_per_sec=0.0, burst=1)) as front:
         assert {answer.status for answer in statuses(front.port, 10)} == {429}
         assert front.worker.ledger.entries == []
+
+
+MADE_UP = {
+    "key": lambda word: request(key=word),
+    "path": lambda word: request(path=f"/v1/{word}"),
+    "worker": lambda word: head(method="GET", path=f"/workers/{word}"),
+    "model": lambda word: request(chat(model=word)),
+    "method": lambda word: head(method=word.replace("-", "").upper()),
+    "request-id": lambda word: request(GOOD_BODY, b"X-Request-Id: " + word.encode()),
+}
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, id=f"L08-{kind}") for kind in MADE_UP])
+def test_what_callers_make_up_is_not_kept(front, kind):
+    """A thousand words of a caller's own become neither series of the metrics nor memory."""
+    ask = MADE_UP[kind]
+    for word in ("word-x", "word-x1"):
+        exchange(front.port, ask(word), 3, answers=1)
+    page = head(method="GET", path="/metrics")
+    before = (series(front, page), front.program.ask("rest")["rss_bytes"])
+    for number in range(count(100_000, 300)):
+        exchange(front.port, ask(f"word-{'x' * (number % 7)}{number}"), 3, answers=1)
+
+    assert series(front, page) == before[0]
+    assert front.program.ask("rest")["rss_bytes"] - before[1] <= 10 * MIB
+
+
+def series(front, page):
+    """Return how many series the metrics have."""
+    told = exchange(front.program.ask()["metrics_port"], page, 3, answers=1).answers[0].body
+    return sum(not line.startswith(b"#") for line in told.splitlines())
 
 
 PHASES = ("queued", "connecting", "before-headers", "mid-stream", "last-chunk")

@@ -114,6 +114,7 @@ def hold(front, script, number):
     assert max(sent) < 32 * MIB, "the worker was never made to wait"
     assert held["rss_bytes"] - before["rss_bytes"] <= max(300 * MIB * COUNT_FACTOR, number * 300 * KIB + 16 * MIB)
     assert ended, "not cut at the stall limit"
+    assert front.program.until(lambda told: told["in_flight"] == 0, 1)
     at_rest(front, before["descriptors"] + 2)
 
 
@@ -140,6 +141,7 @@ def test_c07_endless_stream_to_the_deaf_ends(front):
         assert front.worker.ledger.wait(lambda: len(front.worker.ledger.since(mark)) == 1, 5)
         (entry,) = front.worker.ledger.since(mark)
         assert front.worker.ledger.wait(lambda: entry.ended is not None, secs(12) + SLACK_SECS)
+        assert caller.read(5).closed
 
     assert entry.ended == "aborted"
 
