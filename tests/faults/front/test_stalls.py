@@ -1,4 +1,4 @@
-"""J02, J12, J13: hostile bodies do not stall the loop for others."""
+"""J02, J12: hostile bodies do not stall the loop for others."""
 
 from __future__ import annotations
 
