@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import grpc.aio
@@ -11,12 +12,16 @@ from smg.workers.grpc_calls import decode
 from smg.workers.grpc_errors import grpc_errors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterable
 
     from smg.core.generation import Delta, Generation
     from smg.core.words import WorkerId
     from smg.wire.engines.dialect import Dialect
     from smg.workers.watch import Watch
+
+
+LAST_STATUS_SECS = 1.0
+"""How long a call may take to end after every answer has finished, before it is cancelled; nobody waits for it."""
 
 
 class GenerationStream:
@@ -39,21 +44,30 @@ class GenerationStream:
         self.ended = False
 
     async def open(self) -> None:
-        """Wait for the first message; raises UpstreamError, or the caller's fault as the dialect reads it."""
-        deltas = await self._next()
+        """Wait for the first output; raises UpstreamError, or the caller's fault as the dialect reads it.
+
+        What comes before and holds none is no beginning: its counts are repeated by what follows.
+        """
+        deltas: list[Delta] | None = []
+        while deltas is not None and not _hold_output(deltas):
+            deltas = await self._next()
         if deltas is None:
             raise UpstreamError(self._worker_id, "the worker ended without an answer", retry=Retry.IF_IDEMPOTENT)
         self._first = deltas
 
     async def deltas(self) -> AsyncGenerator[Delta, None]:
-        """Yield the first message's deltas, then those of each next one; raises as ``open`` does."""
+        """Yield the first output's deltas, then those of each next message, to the last finish; raises as ``open``.
+
+        How the call ends after that says nothing of the answers, which are whole.
+        """
         batch: list[Delta] | None = self._first
         while batch is not None:
             for delta in batch:
                 yield delta
+            if self.ended:
+                return
             batch = await self._next()
-        if self._awaited > 0:
-            raise UpstreamError(self._worker_id, "the worker broke off its answer", retry=Retry.IF_IDEMPOTENT)
+        raise UpstreamError(self._worker_id, "the worker broke off its answer", retry=Retry.IF_IDEMPOTENT)
 
     async def _next(self) -> list[Delta] | None:
         """Read one message; None at the end of the stream."""
@@ -68,14 +82,34 @@ class GenerationStream:
         if raw is grpc.aio.EOF:
             self.ended = True
             return None
-        self._watch.output()
         deltas = list(self._reader.read(decode(self._worker_id, self._dialect.generate, raw)))
+        self._mark(deltas)
         self._awaited -= sum(delta.finish is not None for delta in deltas)
         self.ended = self._awaited <= 0
         return deltas
 
+    def _mark(self, deltas: Iterable[Delta]) -> None:
+        """Tell the clocks; a message without output is a sign of life only."""
+        if _hold_output(deltas):
+            self._watch.output()
+        else:
+            self._watch.head()
+            self._watch.chunk()
+
     def close(self) -> bool:
-        """Cancel the call unless it is over; return whether the engine has to be told to stop."""
-        if not self._call.done():
-            self._call.cancel()
+        """Cancel the call unless it is over, or about to be; return whether the engine has to be told to stop."""
+        if self._awaited > 0:
+            _cancel(self._call)
+        elif not self._call.done():  # cancelled now it would look to the engine like a caller who left
+            asyncio.get_running_loop().call_later(LAST_STATUS_SECS, _cancel, self._call)
         return not self.ended
+
+
+def _hold_output(deltas: Iterable[Delta]) -> bool:
+    """Whether there is something of an answer in them: this is what the first token, and the commit, wait for."""
+    return any(delta.token_ids or delta.finish or delta.prompt_logprobs for delta in deltas)
+
+
+def _cancel(call: Any) -> None:
+    if not call.done():
+        call.cancel()

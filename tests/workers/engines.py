@@ -99,14 +99,19 @@ class GrpcEngine(mlx_engine_pb2_grpc.MlxEngineServicer):
     """A small MLX engine.
 
     Attributes:
-        hold: Where a generation stops until its caller leaves: ``first``, ``middle`` or nowhere.
+        mute: Messages that say nothing, sent before all others.
+        hold: Where a generation stops until its caller leaves: ``first``, ``middle``, ``last`` or nowhere.
         fail: Status to answer a generation with, before the first message.
+        fail_late: Status to end a generation with, after its last message.
+        ended: Set when a generation ended by itself.
     """
 
     healthy: bool = True
     names: str = "m"
+    mute: int = 0
     hold: str = ""
     fail: grpc.StatusCode | None = None
+    fail_late: grpc.StatusCode | None = None
     details: str = "told by the engine"
     aborted: list[str] = field(default_factory=list)
     requests: list[mlx_engine_pb2.GenerateRequest] = field(default_factory=list)
@@ -115,6 +120,7 @@ class GrpcEngine(mlx_engine_pb2_grpc.MlxEngineServicer):
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     aborts: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def Generate(  # noqa: N802 - the service's name
         self, request: Any, context: Any
@@ -126,22 +132,31 @@ class GrpcEngine(mlx_engine_pb2_grpc.MlxEngineServicer):
         if self.fail is not None:
             await context.abort(self.fail, self.details)
         try:
-            if self.hold == "first":
-                await self._stop()
-            yield _chunk(10, 1)
-            if self.hold == "middle":
-                await self._stop()
+            async for message in self._messages():
+                yield message
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
+        if self.fail_late is not None:
+            await context.abort(self.fail_late, self.details)
+        self.ended.set()
+
+    async def _messages(self) -> AsyncIterator[mlx_engine_pb2.GenerateResponse]:
+        for _ in range(self.mute):
+            yield mlx_engine_pb2.GenerateResponse()
+        await self._stop("first")
+        yield _chunk(10, 1)
+        await self._stop("middle")
         yield _chunk(11, 2)
         yield mlx_engine_pb2.GenerateResponse(
             complete=mlx_engine_pb2.GenerateComplete(finish_reason="stop", prompt_tokens=3, completion_tokens=2)
         )
+        await self._stop("last")
 
-    async def _stop(self) -> None:
-        self.arrived.set()
-        await asyncio.Event().wait()
+    async def _stop(self, where: str) -> None:
+        if self.hold == where:
+            self.arrived.set()
+            await asyncio.Event().wait()
 
     async def HealthCheck(self, request: Any, context: Any) -> mlx_engine_pb2.HealthCheckResponse:  # noqa: ARG002, N802
         """Answer as told."""

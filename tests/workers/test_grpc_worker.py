@@ -10,6 +10,7 @@ import pytest
 
 from smg.core.errors import (
     ContextLengthError,
+    FirstTokenTimeoutError,
     GatewayError,
     InvalidRequestError,
     Retry,
@@ -21,6 +22,7 @@ from smg.core.words import Runtime
 from smg.resilience.settings import ClockSettings
 from smg.stubs.sglang_scheduler_pb2 import GetServerInfoResponse
 from smg.stubs.sglang_scheduler_pb2_grpc import SglangSchedulerServicer, add_SglangSchedulerServicer_to_server
+from smg.workers.grpc_stream import LAST_STATUS_SECS
 from smg.workers.settings import PoolSettings
 from tests.workers.engines import freezing_proxy, grpc_engine, silent_server
 from tests.workers.support import generation, grpc_worker, with_defaults
@@ -115,6 +117,68 @@ async def test_breaking_out_of_a_stream_aborts(worker: GrpcWorker, engine: tuple
         await engine[0].aborts.wait()
 
     assert engine[0].aborted == ["r2"]
+
+
+@pytest.mark.parametrize("fail", [grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE])
+async def test_a_failure_after_the_last_finish_is_none(
+    worker: GrpcWorker, engine: tuple[GrpcEngine, str], fail: grpc.StatusCode
+) -> None:
+    """Every answer was whole before; nobody has to be told to stop either."""
+    engine[0].fail_late = fail
+    async with worker.generate(generation()) as deltas:
+        got = [delta async for delta in deltas]
+    await worker.aclose()
+
+    assert [token for delta in got for token in delta.token_ids] == [10, 11]
+    assert engine[0].aborted == []
+
+
+async def test_silence_after_the_last_finish_keeps_nobody_waiting(
+    worker: GrpcWorker, engine: tuple[GrpcEngine, str]
+) -> None:
+    """The answer is whole at once; the call is cancelled later, and no request named in an abort."""
+    engine[0].hold = "last"
+    async with asyncio.timeout(LAST_STATUS_SECS / 2), worker.generate(generation()) as deltas:
+        _ = [delta async for delta in deltas]
+    left_alone = not engine[0].cancelled.is_set()
+    async with asyncio.timeout(LAST_STATUS_SECS + LEFT_SECS):
+        await engine[0].cancelled.wait()
+    await worker.aclose()
+
+    assert left_alone
+    assert engine[0].aborted == []
+
+
+async def test_a_finished_call_is_left_to_end_by_itself(worker: GrpcWorker, engine: tuple[GrpcEngine, str]) -> None:
+    """An engine that ends its call in good order never sees it cancelled."""
+    async with worker.generate(generation()) as deltas:
+        _ = [delta async for delta in deltas]
+    await asyncio.wait_for(engine[0].ended.wait(), 5)
+
+    assert not engine[0].cancelled.is_set()
+
+
+async def test_messages_that_say_nothing_are_no_beginning(engine: tuple[GrpcEngine, str]) -> None:
+    """They end the wait for the first byte, not that for the first token."""
+    engine[0].mute, engine[0].hold = 3, "first"
+    limits = with_defaults(timeouts=ClockSettings(first_byte_secs=0.2, first_token_secs=0.4, total_secs=20))
+    worker = grpc_worker(engine[1], runtime="mlx", defaults=limits)
+    await worker.start()
+    with pytest.raises(FirstTokenTimeoutError):
+        async with worker.generate(generation()):
+            pass
+    await worker.aclose()
+
+    assert engine[0].aborted == ["r1"]
+
+
+async def test_messages_that_say_nothing_take_nothing_away(worker: GrpcWorker, engine: tuple[GrpcEngine, str]) -> None:
+    """The answer after them is the same."""
+    engine[0].mute = 3
+    async with worker.generate(generation()) as deltas:
+        got = [delta async for delta in deltas]
+
+    assert [token for delta in got for token in delta.token_ids] == [10, 11]
 
 
 async def test_an_abort_under_way_is_sent_before_the_worker_closes(

@@ -8,8 +8,6 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 WAITING: dict[str, tuple[str, ...]] = {
-    'needs a finish reason to complete a stream that then breaks off': ('G05-finish-then-*',),
-    'needs a first message with output before the head is committed': ('G07-deep-stream-*', 'G07-nested-stream-*', 'G07-empty-then-end-stream-*'),
     'needs a bounded receive window per gRPC stream': ('test_g11_stalled_caller_holds_the_worker',),
     'needs TLS failures of gRPC workers to be told apart': ('X01-*-grpc-*',),
 }
