@@ -103,7 +103,6 @@ class GrpcEngine(mlx_engine_pb2_grpc.MlxEngineServicer):
         hold: Where a generation stops until its caller leaves: ``first``, ``middle``, ``last`` or nowhere.
         fail: Status to answer a generation with, before the first message.
         fail_late: Status to end a generation with, after its last message.
-        ended: Set when a generation ended by itself.
     """
 
     healthy: bool = True
@@ -120,7 +119,6 @@ class GrpcEngine(mlx_engine_pb2_grpc.MlxEngineServicer):
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     aborts: asyncio.Event = field(default_factory=asyncio.Event)
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def Generate(  # noqa: N802 - the service's name
         self, request: Any, context: Any
@@ -139,7 +137,6 @@ class GrpcEngine(mlx_engine_pb2_grpc.MlxEngineServicer):
             raise
         if self.fail_late is not None:
             await context.abort(self.fail_late, self.details)
-        self.ended.set()
 
     async def _messages(self) -> AsyncIterator[mlx_engine_pb2.GenerateResponse]:
         for _ in range(self.mute):

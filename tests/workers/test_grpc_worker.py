@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -136,26 +137,18 @@ async def test_a_failure_after_the_last_finish_is_none(
 async def test_silence_after_the_last_finish_keeps_nobody_waiting(
     worker: GrpcWorker, engine: tuple[GrpcEngine, str]
 ) -> None:
-    """The answer is whole at once; the call is cancelled later, and no request named in an abort."""
+    """The answer is whole at once; the call has its time to end by itself, and no request is named in an abort."""
     engine[0].hold = "last"
     async with asyncio.timeout(LAST_STATUS_SECS / 2), worker.generate(generation()) as deltas:
         _ = [delta async for delta in deltas]
-    left_alone = not engine[0].cancelled.is_set()
+    left_at = time.monotonic()
     async with asyncio.timeout(LAST_STATUS_SECS + LEFT_SECS):
         await engine[0].cancelled.wait()
+    secs = time.monotonic() - left_at
     await worker.aclose()
 
-    assert left_alone
+    assert secs > LAST_STATUS_SECS * 0.9
     assert engine[0].aborted == []
-
-
-async def test_a_finished_call_is_left_to_end_by_itself(worker: GrpcWorker, engine: tuple[GrpcEngine, str]) -> None:
-    """An engine that ends its call in good order never sees it cancelled."""
-    async with worker.generate(generation()) as deltas:
-        _ = [delta async for delta in deltas]
-    await asyncio.wait_for(engine[0].ended.wait(), 5)
-
-    assert not engine[0].cancelled.is_set()
 
 
 async def test_messages_that_say_nothing_are_no_beginning(engine: tuple[GrpcEngine, str]) -> None:
