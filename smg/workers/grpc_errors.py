@@ -1,22 +1,14 @@
-"""The border to gRPC: a status becomes one of our errors, by one table."""
+"""The border to gRPC: a failed call becomes one of our errors; nothing above sees grpc's."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import grpc
 import grpc.aio
 
-from smg.core.errors import (
-    ContextLengthError,
-    Retry,
-    UpstreamConnectError,
-    UpstreamError,
-    UpstreamTimeoutError,
-    UpstreamUnavailableError,
-)
+from smg.core.errors import ContextLengthError, Retry, UpstreamConnectError
+from smg.workers.grpc_verdicts import verdict
 from smg.workers.upstream_errors import closed_errors
 
 if TYPE_CHECKING:
@@ -25,51 +17,6 @@ if TYPE_CHECKING:
     from smg.core.errors import GatewayError
     from smg.core.words import WorkerId
     from smg.wire.engines.dialect import Dialect
-
-Code = grpc.StatusCode
-
-
-class UnknownCallError(UpstreamError):
-    """The worker's server has no such call; within this package it tells protocols apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one status means."""
-
-    error: type[UpstreamError]
-    message: str
-    retry: Retry
-
-
-_FAILED = Verdict(UpstreamError, "the worker failed", Retry.IF_IDEMPOTENT)
-_REFUSED = Verdict(UpstreamError, "the worker refused the request", Retry.NEVER)
-_UNABLE = Verdict(UnknownCallError, "the worker does not know this call", Retry.IF_IDEMPOTENT)
-_UNREACHED = Verdict(UpstreamConnectError, "the worker cannot be connected to", Retry.SAFE)
-
-VERDICTS: Mapping[grpc.StatusCode, Verdict] = {
-    Code.OK: _FAILED,  # an ended call without the message it owed
-    Code.CANCELLED: Verdict(UpstreamError, "the worker cancelled the request", Retry.IF_IDEMPOTENT),
-    Code.UNKNOWN: _FAILED,
-    Code.INVALID_ARGUMENT: _REFUSED,
-    Code.DEADLINE_EXCEEDED: Verdict(UpstreamTimeoutError, "the worker did not answer in time", Retry.IF_IDEMPOTENT),
-    Code.NOT_FOUND: _REFUSED,
-    Code.ALREADY_EXISTS: _REFUSED,
-    Code.PERMISSION_DENIED: _REFUSED,
-    Code.RESOURCE_EXHAUSTED: Verdict(UpstreamUnavailableError, "the worker takes no more now", Retry.IF_IDEMPOTENT),
-    Code.FAILED_PRECONDITION: _FAILED,
-    Code.ABORTED: Verdict(UpstreamError, "the worker gave the request up", Retry.IF_IDEMPOTENT),
-    Code.OUT_OF_RANGE: _REFUSED,
-    Code.UNIMPLEMENTED: _UNABLE,
-    Code.INTERNAL: _FAILED,
-    # Not SAFE: the code alone does not prove that the worker never saw the request.
-    Code.UNAVAILABLE: Verdict(UpstreamConnectError, "the worker cannot be reached", Retry.IF_IDEMPOTENT),
-    Code.DATA_LOSS: _FAILED,
-    Code.UNAUTHENTICATED: _REFUSED,
-}
-
-UNREACHED = "failed to connect to all addresses"
-"""How grpc's own details begin where it had no connection to send the call over."""
 
 BLAME_CHARS = 1_000
 """Of an engine's words to a caller."""
@@ -96,5 +43,5 @@ def grpc_error(worker_id: WorkerId, error: grpc.aio.AioRpcError, dialect: Dialec
     blamed = None if dialect is None else dialect.error(error.code().name, error.details() or "")
     if blamed is not None:
         return blamed(BLAMED.get(blamed) or f"the engine refused the request: {error.details()}"[:BLAME_CHARS])
-    verdict = _UNREACHED if (error.details() or "").startswith(UNREACHED) else VERDICTS[error.code()]
-    return verdict.error(worker_id, verdict.message, retry=verdict.retry)
+    meant = verdict(error.code(), error.details() or "")
+    return meant.error(worker_id, meant.message, retry=meant.retry)

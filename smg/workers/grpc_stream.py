@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 
-from smg.core.errors import GatewayError, Retry, UpstreamError, UpstreamTimeoutError
+from smg.core.errors import GatewayError, Retry, StaleConnectionError, UpstreamError, UpstreamTimeoutError
 from smg.workers.grpc_calls import decode
 from smg.workers.grpc_errors import grpc_errors
 
@@ -41,6 +41,7 @@ class GenerationStream:
         self._reader = dialect.reader(generation)
         self._awaited = generation.sampling.n
         self._first: list[Delta] = []
+        self._spoken = False
         self.ended = False
 
     async def open(self) -> None:
@@ -67,7 +68,7 @@ class GenerationStream:
             if self.ended:
                 return
             batch = await self._next()
-        raise UpstreamError(self._worker_id, "the worker broke off its answer", retry=Retry.IF_IDEMPOTENT)
+        raise self._broken_off()
 
     async def _next(self) -> list[Delta] | None:
         """Read one message; None at the end of the stream."""
@@ -76,12 +77,18 @@ class GenerationStream:
                 raw = await self._call.read()
         except UpstreamTimeoutError:
             raise  # our own deadline: the engine may well go on, and must be told
+        except StaleConnectionError as error:
+            self.ended = True
+            if self._spoken:  # it cannot have left out what it has begun to answer
+                raise self._broken_off() from error
+            raise
         except GatewayError:
             self.ended = True
             raise
         if raw is grpc.aio.EOF:
             self.ended = True
             return None
+        self._spoken = True
         deltas = list(self._reader.read(decode(self._worker_id, self._dialect.generate, raw)))
         self._mark(deltas)
         self._awaited -= sum(delta.finish is not None for delta in deltas)
@@ -95,6 +102,9 @@ class GenerationStream:
         else:
             self._watch.head()
             self._watch.chunk()
+
+    def _broken_off(self) -> UpstreamError:
+        return UpstreamError(self._worker_id, "the worker broke off its answer", retry=Retry.IF_IDEMPOTENT)
 
     def close(self) -> bool:
         """Cancel the call unless it is over, or about to be; return whether the engine has to be told to stop."""

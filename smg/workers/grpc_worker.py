@@ -21,8 +21,8 @@ from smg.wire.engines.table import DIALECTS, by_service_order
 from smg.wire.engines.telling import as_dict
 from smg.workers.grpc_calls import begin, stream, unary
 from smg.workers.grpc_channel import open_channel
-from smg.workers.grpc_errors import UnknownCallError
 from smg.workers.grpc_stream import GenerationStream
+from smg.workers.grpc_verdicts import UnknownCallError
 from smg.workers.spec import ModelCard
 from smg.workers.tls import channel_credentials
 from smg.workers.watch import Watch

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from h2.errors import ErrorCodes
 
 from tests.faults import profile
 from tests.faults.back.asking import request
@@ -14,7 +15,7 @@ from tests.faults.back.book import until
 from tests.faults.back.facing import at_once, facing, good
 from tests.faults.back.grpc_words import THREE, last
 from tests.faults.back.http_words import head
-from tests.faults.back.steps import Gate, Send, Silence, Status, Wait
+from tests.faults.back.steps import Close, Gate, GoAway, ResetStream, Send, Silence, Status, Wait
 from tests.faults.back.verdicts import refused, whole
 
 TONGUES = {
@@ -40,6 +41,7 @@ async def test_another_tongue(opening, stream):
         backend.cut()
         answer = await scene.ask("first", stream=stream)
         refused(answer, 502)
+        assert answer.json["error"]["code"] == "upstream_failed"
         assert answer.secs <= 1.5
         backend.opening = None
         begun = time.monotonic()
@@ -68,6 +70,23 @@ async def test_going_away(code, debug):
         new = {attempt.connection for attempt in scene.book.attempts[STREAMS:]}
         assert (len(scene.book.attempts), old & new) == (STREAMS + 10, set())
         await scene.clean()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [(ResetStream(ErrorCodes.REFUSED_STREAM),), (GoAway(0, last=0), Wait(0.02), Close())],
+    ids=["G03-refused-stream", "G03-goaway-below"],
+)
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+async def test_left_out(act, stream):
+    """What the only worker left out it gets again at once; this costs neither budget nor trust."""
+    strict: dict[str, Any] = {
+        "retry_budget": {"ratio": 0.0, "floor": 0},
+        "worker_defaults": {"breaker": {"failure_threshold": 1}},
+    }
+    async with facing("grpc", act, good("grpc", stream=stream), workers=1, **strict) as scene:
+        whole(await scene.ask(stream=stream), stream=stream)
+        assert len(scene.book.attempts) == 2
 
 
 async def test_g10_frozen_and_thawed():

@@ -9,7 +9,6 @@ from fnmatch import fnmatchcase
 
 WAITING: dict[str, tuple[str, ...]] = {
     'needs a bounded receive window per gRPC stream': ('test_g11_stalled_caller_holds_the_worker',),
-    'needs TLS failures of gRPC workers to be told apart': ('X01-*-grpc-*',),
 }
 
 
