@@ -98,9 +98,8 @@ def resets() -> list[Cell]:
                 for stream in (False, True)
             ]
         cells.append(Cell("G04", f"{name}-later", "grpc", True, late, functools.partial(broken, said="one")))
-        if code is ErrorCodes.INADEQUATE_SECURITY:  # PERMISSION_DENIED: nobody else would answer otherwise
-            cells.append(fatal("G04", f"{name}-later", late, 502, mode="grpc", stream=False))
-        else:
+        cells.append(fatal("G04", f"{name}-later", late, *CODES[code], mode="grpc", stream=False))
+        if code is not ErrorCodes.INADEQUATE_SECURITY:  # PERMISSION_DENIED: nobody else would answer otherwise
             cells.append(retried("G04", f"{name}-later", late, mode="grpc", stream=False))
     return cells
 
