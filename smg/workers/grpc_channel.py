@@ -7,6 +7,8 @@ default; without calls none are sent, and grpc's own limit of pings without data
 in force, since a server answers too many of them with GOAWAY. Engines of this field allow a ping per 10 s and forgive
 two, which that limit never exceeds; a server with grpc's own defaults gives up a connection that was silent in both
 directions for 70 s, after which grpc pings half as often. For such an engine ``keepalive_secs`` can be raised to 300.
+A stream's window is fixed: left to itself grpc measures how fast the connection is and opens windows of megabytes, all
+of which the engine may fill for a caller who takes nothing (docs/adr/0009-grpc-connections.md has the cost).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from smg.workers.settings import WorkerDefaults
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+STREAM_WINDOW_BYTES = 256 * 1024
 NEVER_MS = 2**31 - 1
 KEEPALIVE_TIMEOUT_MS = 4_000
 MAX_BACKOFF_MS = 2_000
@@ -45,6 +48,8 @@ def channel_options(settings: WorkerDefaults) -> Sequence[tuple[str, str | int]]
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", STREAM_WINDOW_BYTES),
         ("grpc.keepalive_time_ms", round(settings.pool.keepalive_secs * 1000) or NEVER_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
         ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # else a ping of grpc's own hides ours for 60 s

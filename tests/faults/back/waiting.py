@@ -8,7 +8,6 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 WAITING: dict[str, tuple[str, ...]] = {
-    'needs a bounded receive window per gRPC stream': ('test_g11_stalled_caller_holds_the_worker',),
 }
 
 
