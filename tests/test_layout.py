@@ -45,6 +45,7 @@ TOGETHER = {
     "workers/grpc_calls.py": "workers/test_grpc_worker.py",
     "workers/grpc_stream.py": "workers/test_grpc_worker.py",
     "workers/http_exchange.py": "workers/test_http_worker.py",
+    "workers/http_pool.py": "workers/test_transport.py",
     "workers/http_session.py": "workers/test_http_worker.py",
     "routers/settings.py": "routers/test_event_stream.py",
     "wire/engines/manner.py": "wire/engines/test_contract.py",

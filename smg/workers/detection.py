@@ -40,6 +40,10 @@ class UnprobedWorker(Worker):
         self._closed = False
 
     @override
+    def renew(self) -> None:
+        """Do nothing: there is no transport yet."""
+
+    @override
     async def aclose(self) -> None:
         self._closed = True
 

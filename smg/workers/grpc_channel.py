@@ -17,12 +17,19 @@ from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
+from typing_extensions import override
+
+from smg.workers.grpc_errors import status_of
+from smg.workers.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from smg.core.clock import Clock
+    from smg.core.events import Observer
     from smg.workers.address import Address
     from smg.workers.settings import WorkerDefaults
+    from smg.workers.transport import Line
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 STREAM_WINDOW_BYTES = 256 * 1024
@@ -30,6 +37,10 @@ NEVER_MS = 2**31 - 1
 KEEPALIVE_TIMEOUT_MS = 4_000
 MAX_BACKOFF_MS = 2_000
 INITIAL_BACKOFF_MS = 500
+RENEW_AFTER = 3
+"""Calls in a row: one may be of a connection that broke, a second of the try to make it again."""
+RENEW_EVERY_SECS = 5.0
+"""As soon as a worker that is back has to serve; until then the channel may well get over it by itself."""
 
 
 def open_channel(
@@ -40,6 +51,37 @@ def open_channel(
     if credentials is None:
         return grpc.aio.insecure_channel(address.target, options=options)
     return grpc.aio.secure_channel(address.target, credentials, options=options)
+
+
+class ChannelTransport(Transport["grpc.aio.Channel"]):
+    """A gRPC worker's channel, made anew when it seems stuck.
+
+    A channel that finds nobody goes on trying by itself, but what it was told of the address, and how long it waits,
+    it keeps. So a few calls in a row that end as UNAVAILABLE, whoever says so, have it replaced; one that ends in any
+    other way shows that the channel leads to an engine.
+    """
+
+    def __init__(
+        self, make: Callable[[], grpc.aio.Channel], *, clock: Clock, drain_secs: float, observer: Observer
+    ) -> None:
+        super().__init__(make, drain_secs=drain_secs, observer=observer)
+        self._clock = clock
+        self._unavailable = 0
+        self._renewed_at = clock.now()
+
+    @override
+    def ended(self, line: Line[grpc.aio.Channel], error: BaseException | None) -> None:
+        status = status_of(error)
+        if line is not self.line or status is None:
+            return
+        self._unavailable = self._unavailable + 1 if status is grpc.StatusCode.UNAVAILABLE else 0
+        if self._unavailable >= RENEW_AFTER and self._clock.now() - self._renewed_at >= RENEW_EVERY_SECS:
+            self.renew()
+
+    @override
+    def renew(self) -> None:
+        self._unavailable, self._renewed_at = 0, self._clock.now()
+        super().renew()
 
 
 def channel_options(settings: WorkerDefaults) -> Sequence[tuple[str, str | int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import grpc
 import grpc.aio
 
 from smg.core.errors import ContextLengthError, Retry, UpstreamConnectError
@@ -45,3 +46,11 @@ def grpc_error(worker_id: WorkerId, error: grpc.aio.AioRpcError, dialect: Dialec
         return blamed(BLAMED.get(blamed) or f"the engine refused the request: {error.details()}"[:BLAME_CHARS])
     meant = verdict(error.code(), error.details() or "")
     return meant.error(worker_id, meant.message, retry=meant.retry)
+
+
+def status_of(error: BaseException | None) -> grpc.StatusCode | None:
+    """Return the status of the call that ended with one of our errors, or well; None where nobody answered or left."""
+    if error is None:
+        return grpc.StatusCode.OK
+    cause = error.__cause__
+    return cause.code() if isinstance(cause, grpc.aio.AioRpcError) else None

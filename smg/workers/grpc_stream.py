@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LAST_STATUS_SECS = 1.0
 """How long a call may take to end after every answer has finished, before it is cancelled; nobody waits for it."""
+LOOK_SECS = 0.05
+"""How often is looked whether it has: a call that is kept longer than it lasts keeps its request and connection."""
 
 
 class GenerationStream:
@@ -110,8 +112,8 @@ class GenerationStream:
         """Cancel the call unless it is over, or about to be; return whether the engine has to be told to stop."""
         if self._awaited > 0:
             _cancel(self._call)
-        elif not self._call.done():  # cancelled now it would look to the engine like a caller who left
-            asyncio.get_running_loop().call_later(LAST_STATUS_SECS, _cancel, self._call)
+        else:
+            _see_off(self._call, LAST_STATUS_SECS)
         return not self.ended
 
 
@@ -123,3 +125,11 @@ def _hold_output(deltas: Iterable[Delta]) -> bool:
 def _cancel(call: Any) -> None:
     if not call.done():
         call.cancel()
+
+
+def _see_off(call: Any, secs: float) -> None:
+    """Cancel ``call`` unless it ends within ``secs``; at once it would look to the engine like a caller who left."""
+    if secs <= 0:
+        _cancel(call)
+    elif not call.done():
+        asyncio.get_running_loop().call_later(LOOK_SECS, _see_off, call, secs - LOOK_SECS)

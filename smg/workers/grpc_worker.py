@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
@@ -20,7 +21,8 @@ from smg.core.words import ConnectionMode, Runtime
 from smg.wire.engines.table import DIALECTS, by_service_order
 from smg.wire.engines.telling import as_dict
 from smg.workers.grpc_calls import begin, stream, unary
-from smg.workers.grpc_channel import open_channel
+from smg.workers.grpc_channel import ChannelTransport, open_channel
+from smg.workers.grpc_errors import grpc_errors
 from smg.workers.grpc_stream import GenerationStream
 from smg.workers.grpc_verdicts import UnknownCallError
 from smg.workers.spec import ModelCard
@@ -29,13 +31,14 @@ from smg.workers.watch import Watch
 from smg.workers.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     import grpc.aio
     from google.protobuf.message import Message
 
     from smg.core.generation import Delta, Embedding, Generation, RankLoad
     from smg.wire.engines.dialect import Dialect, Method
+    from smg.workers.transport import Line
     from smg.workers.worker import Birth
 
 ABORT_SECS = 5.0
@@ -53,8 +56,8 @@ class GrpcWorker(Worker):
     """
 
     connection_mode: ClassVar[ConnectionMode | None] = ConnectionMode.GRPC
-    _data: grpc.aio.Channel | None = None
-    _control: grpc.aio.Channel | None = None
+    _data: ChannelTransport | None = None
+    _control: ChannelTransport | None = None
 
     def __init__(self, birth: Birth) -> None:
         super().__init__(birth)
@@ -76,18 +79,27 @@ class GrpcWorker(Worker):
             return
         tls = self.settings.tls
         credentials = await asyncio.to_thread(channel_credentials, tls) if self.address.secure else None
-        self._data = open_channel(self.address, self.settings, credentials)
-        self._control = open_channel(self.address, self.settings, credentials)
+        make = partial(open_channel, self.address, self.settings, credentials)
+        self._data, self._control = self._transport(make), self._transport(make)
+
+    def _transport(self, make: Callable[[], grpc.aio.Channel]) -> ChannelTransport:
+        drain_secs = self.settings.health.drain_secs
+        return ChannelTransport(make, clock=self._clock, drain_secs=drain_secs, observer=self._observer)
+
+    @override
+    def renew(self) -> None:
+        if self._data is not None:
+            self._data.renew()
 
     @override
     async def aclose(self) -> None:
         if self._data is not None:
-            await self._data.close(None)
+            await self._data.aclose()
         if self._pending:
             await asyncio.wait(self._pending, timeout=CLOSE_SECS)
         await self._aborts.aclose()
         if self._control is not None:
-            await self._control.close(None)
+            await self._control.aclose()
         self._data = self._control = None  # only now: a closer that is cancelled leaves the rest to the next one
 
     @asynccontextmanager
@@ -103,21 +115,22 @@ class GrpcWorker(Worker):
             DownstreamError: The engine says the caller is at fault.
         """
         dialect = self.dialect
-        channel = self._open(self._data)
         request = dialect.generate_request(generation)
         metadata = self._metadata(generation.request_id)
         watch = watch or Watch(self.id, self.settings.timeouts, stream=generation.stream)
-        async with watch:
-            call = begin(channel, dialect.generate, request, metadata=metadata)
-            watch.sent()
-            answer = GenerationStream(self.id, dialect, generation, call, watch)
-            try:
-                await answer.open()
-                async with aclosing(answer.deltas()) as deltas:
-                    yield deltas
-            finally:
-                if answer.close():
-                    self._abort_later(generation.request_id)
+        with self._line(self._data) as channel:
+            async with watch:
+                with grpc_errors(self.id):
+                    call = begin(channel, dialect.generate, request, metadata=metadata)
+                watch.sent()
+                answer = GenerationStream(self.id, dialect, generation, call, watch)
+                try:
+                    await answer.open()
+                    async with aclosing(answer.deltas()) as deltas:
+                        yield deltas
+                finally:
+                    if answer.close():
+                        self._abort_later(generation.request_id)
 
     async def embed(self, request_id: str, prompt_ids: list[int], prompt_text: str) -> Embedding:
         """Return the vector of one input; raises as ``generate`` does, UnsupportedEndpointError if it makes none."""
@@ -125,15 +138,11 @@ class GrpcWorker(Worker):
         request = dialect.embed_request(request_id, prompt_ids, prompt_text, self.rank)
         if dialect.embed is None:
             raise UnsupportedEndpointError(f"the {self.runtime.value} engine serves no embeddings")
-        answer = await unary(
-            self.id,
-            self._open(self._data),
-            dialect.embed,
-            request,
-            metadata=self._metadata(request_id),
-            deadline_secs=self.settings.timeouts.total_secs,
-            dialect=dialect,
-        )
+        metadata, secs = self._metadata(request_id), self.settings.timeouts.total_secs
+        with self._line(self._data) as channel:
+            answer = await unary(
+                self.id, channel, dialect.embed, request, metadata=metadata, deadline_secs=secs, dialect=dialect
+            )
         return dialect.embedding(answer)
 
     async def tokenizer_bundle(self) -> tuple[bytes, str]:
@@ -143,14 +152,15 @@ class GrpcWorker(Worker):
             UpstreamError: The engine has none, breaks off, or sends more than 256 MiB.
         """
         data, digest = bytearray(), ""
-        channel, method = self._open(self._control), self.dialect.tokenizer
-        chunks = stream(self.id, channel, method, metadata=self._metadata(), deadline_secs=BUNDLE_SECS)
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                data += chunk.data
-                digest = chunk.sha256 or digest
-                if len(data) > MAX_BUNDLE_BYTES:
-                    raise UpstreamError(self.id, "the worker's tokenizer is too large", retry=Retry.NEVER)
+        with self._line(self._control) as channel:
+            method, metadata = self.dialect.tokenizer, self._metadata()
+            chunks = stream(self.id, channel, method, metadata=metadata, deadline_secs=BUNDLE_SECS)
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    data += chunk.data
+                    digest = chunk.sha256 or digest
+                    if len(data) > MAX_BUNDLE_BYTES:
+                        raise UpstreamError(self.id, "the worker's tokenizer is too large", retry=Retry.NEVER)
         return bytes(data), digest
 
     @override
@@ -238,8 +248,10 @@ class GrpcWorker(Worker):
             await self._ask(self.dialect.abort, request, ABORT_SECS)
 
     async def _ask(self, method: Method, request: Message, deadline_secs: float) -> Any:
-        channel, metadata = self._open(self._control), self._metadata()
-        return await unary(self.id, channel, method, request, metadata=metadata, deadline_secs=deadline_secs)
+        with self._line(self._control) as channel:
+            return await unary(
+                self.id, channel, method, request, metadata=self._metadata(), deadline_secs=deadline_secs
+            )
 
     def _offered(self, method: Method | None) -> Method:
         if method is None:
@@ -251,7 +263,7 @@ class GrpcWorker(Worker):
         pairs = (("authorization", None if key is None else f"Bearer {key}"), ("x-request-id", request_id))
         return tuple((name, value) for name, value in pairs if value is not None)
 
-    def _open(self, channel: grpc.aio.Channel | None) -> grpc.aio.Channel:
-        if channel is None:
+    def _line(self, transport: ChannelTransport | None) -> Line[grpc.aio.Channel]:
+        if transport is None:
             raise UpstreamConnectError(self.id, "the worker is not started", retry=Retry.SAFE)
-        return channel
+        return transport.line

@@ -159,7 +159,9 @@ class HealthMonitor:
         except TimeoutError:
             return "took too long to tell what it serves"
         self._stale, self._learn_backoff = False, 0.0
-        self._worker.epoch += known and restarted(old, self._worker.facts, away=away)
+        if known and restarted(old, self._worker.facts, away=away):
+            self._worker.epoch += 1
+            self._worker.renew()  # what led to the engine that was, leads nowhere now
         return None
 
     async def _attach(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -14,20 +15,19 @@ from smg.core.words import ConnectionMode, Runtime
 from smg.wire.splice import set_field
 from smg.workers.http_exchange import exchange
 from smg.workers.http_facts import discover_facts, model_words, read_loads, server_words
-from smg.workers.http_session import control_session, data_session
+from smg.workers.http_pool import control_pool, data_pool
 from smg.workers.tls import ssl_context
+from smg.workers.transport import Transport
 from smg.workers.watch import Watch, within
 from smg.workers.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
-
-    import aiohttp
 
     from smg.core.generation import RankLoad
     from smg.workers.http_exchange import HttpAnswer
-    from smg.workers.worker import Birth
+    from smg.workers.http_pool import Pool
 
 CONTROL_BODY_BYTES = 4 * 1024 * 1024
 FLUSH_SECS = 45.0
@@ -40,29 +40,31 @@ class HttpWorker(Worker):
     """An engine behind HTTP or HTTPS."""
 
     connection_mode: ClassVar[ConnectionMode | None] = ConnectionMode.HTTP
-    _data: aiohttp.ClientSession | None = None
-    _control: aiohttp.ClientSession | None = None
-
-    def __init__(self, birth: Birth) -> None:
-        super().__init__(birth)
-        self._running: set[HttpAnswer] = set()
+    _data: Transport[Pool] | None = None
+    _control: Transport[Pool] | None = None
 
     @override
     async def start(self) -> None:
         if self._data is not None:
             return
         context = await asyncio.to_thread(ssl_context, self.settings.tls) if self.address.secure else None
-        self._data = data_session(self.settings, context)
-        self._control = control_session(self.settings, context)
+        self._data = self._transport(partial(data_pool, self.settings, context))
+        self._control = self._transport(partial(control_pool, self.settings, context))
+
+    def _transport(self, make: Callable[[], Pool]) -> Transport[Pool]:
+        return Transport(make, drain_secs=self.settings.health.drain_secs, observer=self._observer)
+
+    @override
+    def renew(self) -> None:
+        if self._data is not None:
+            self._data.renew()
 
     @override
     async def aclose(self) -> None:
-        for session in (self._data, self._control):
-            if session is not None:
-                await session.close()
+        for transport in (self._data, self._control):
+            if transport is not None:
+                await transport.aclose()
         self._data = self._control = None  # only now: a closer that is cancelled leaves the rest to the next one
-        for answer in self._running:
-            answer.break_off()
 
     def exchange(
         self,
@@ -81,12 +83,8 @@ class HttpWorker(Worker):
         Raises:
             UpstreamError: On entering, and while the body is read.
         """
-        session = self._open(self._data)
-        name, url = self.settings.tls.server_name, self.base_url + path
         watch = watch or Watch(self.id, self.settings.timeouts, stream=False)
-        return exchange(
-            self.id, session, method, url, headers, body, running=self._running, watch=watch, server_name=name
-        )
+        return self._exchange(self._data, method, path, headers, body, watch)
 
     def prepare(self, headers: Sequence[tuple[str, str]], body: bytes) -> tuple[Sequence[tuple[str, str]], bytes]:
         """Put the data-parallel rank into a request the way this engine reads it; without a rank nothing changes."""
@@ -173,26 +171,35 @@ class HttpWorker(Worker):
                 return found
         return {}
 
-    @asynccontextmanager
-    async def _ask(
+    def _ask(
         self, method: str, path: str, secs: float | None = None, body: bytes | None = None
-    ) -> AsyncIterator[HttpAnswer]:
-        session = self._open(self._control)
+    ) -> AbstractAsyncContextManager[HttpAnswer]:
         key = self.settings.api_key
         headers = [] if key is None else [("Authorization", f"Bearer {key}")]
         headers += [] if body is None else [("Content-Type", "application/json")]
         total = self.settings.health.timeout_secs if secs is None else secs
         watch = Watch(self.id, within(self.settings.timeouts, total), stream=False)
-        name, url = self.settings.tls.server_name, self.base_url + path
-        async with exchange(
-            self.id, session, method, url, headers, body, running=self._running, watch=watch, server_name=name
-        ) as answer:
-            yield answer
+        return self._exchange(self._control, method, path, headers, body, watch)
 
-    def _open(self, session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
-        if session is None:
+    @asynccontextmanager
+    async def _exchange(  # noqa: PLR0917 - one per part of a request
+        self,
+        transport: Transport[Pool] | None,
+        method: str,
+        path: str,
+        headers: Sequence[tuple[str, str]],
+        body: bytes | None,
+        watch: Watch,
+    ) -> AsyncIterator[HttpAnswer]:
+        if transport is None:
             raise UpstreamConnectError(self.id, "the worker is not started", retry=Retry.SAFE)
-        return session
+        name, url = self.settings.tls.server_name, self.base_url + path
+        with transport.line as pool:
+            running, session = pool.running, pool.session
+            async with exchange(
+                self.id, session, method, url, headers, body, running=running, watch=watch, server_name=name
+            ) as answer:
+                yield answer
 
     def _require_ok(self, answer: HttpAnswer) -> None:
         if not 200 <= answer.status < 300:  # noqa: PLR2004

@@ -243,6 +243,14 @@ class Worker(ABC):
         """
 
     @abstractmethod
+    def renew(self) -> None:
+        """Have new requests go by a fresh transport; does nothing before ``start`` and after ``aclose``.
+
+        What runs finishes on the old one, which is closed then, at the latest after the ``drain_secs`` of its health
+        settings.
+        """
+
+    @abstractmethod
     async def aclose(self) -> None:
         """Close the transport and end what runs over it; may be called twice, and before ``start``."""
 

@@ -100,7 +100,8 @@ class GrpcEngine(mlx_engine_pb2_grpc.MlxEngineServicer):
 
     Attributes:
         mute: Messages that say nothing, sent before all others.
-        hold: Where a generation stops until its caller leaves: ``first``, ``middle``, ``last`` or nowhere.
+        hold: Where a generation stops until its caller leaves, or its release: ``first``, ``middle``, ``last`` or
+            nowhere.
         fail: Status to answer a generation with, before the first message.
         fail_late: Status to end a generation with, after its last message.
     """
@@ -119,6 +120,7 @@ class GrpcEngine(mlx_engine_pb2_grpc.MlxEngineServicer):
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     aborts: asyncio.Event = field(default_factory=asyncio.Event)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def Generate(  # noqa: N802 - the service's name
         self, request: Any, context: Any
@@ -153,7 +155,7 @@ class GrpcEngine(mlx_engine_pb2_grpc.MlxEngineServicer):
     async def _stop(self, where: str) -> None:
         if self.hold == where:
             self.arrived.set()
-            await asyncio.Event().wait()
+            await self.release.wait()
 
     async def HealthCheck(self, request: Any, context: Any) -> mlx_engine_pb2.HealthCheckResponse:  # noqa: ARG002, N802
         """Answer as told."""

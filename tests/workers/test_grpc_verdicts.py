@@ -83,13 +83,14 @@ async def failure(
 async def peer(
     answer: bytes | Callable[[asyncio.StreamReader], AsyncIterator[bytes]], context: ssl.SSLContext | None = None
 ) -> AsyncIterator[str]:
-    """Serve a port that answers every connection so and closes it, or resets it at once; yields host and port."""
+    """Serve a port that answers every connection so and closes it, or resets it without one; yields host and port."""
     running: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         running.add(asyncio.current_task())
         if not answer:
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESETS)
+            await reader.read(1)
         with suppress(OSError, EOFError):
             if isinstance(answer, bytes):
                 writer.write(answer)

@@ -12,6 +12,7 @@ from smg.core.generation import EngineFacts
 from smg.core.words import LifeState, Runtime, WorkerId
 from smg.workers.factory import WorkerFactory
 from smg.workers.health import HealthMonitor, restarted
+from smg.workers.http_worker import HttpWorker
 from smg.workers.settings import HealthSettings
 from smg.workers.spec import read_spec
 from tests.workers.engines import HttpEngine, http_engine
@@ -133,6 +134,28 @@ async def test_a_new_watch_reads_anew_what_an_unprobed_worker_serves() -> None:
 
     assert [card.id for card in worker.models] == ["new"]
     assert worker.life.state is LifeState.READY
+
+
+async def test_a_restarted_engine_is_asked_over_fresh_connections() -> None:
+    """A new epoch drops what led to the engine that was."""
+    engine = HttpEngine()
+    async with http_engine(engine) as (_, url):
+        worker, monitor = watched(url, SetClock(), Recorder())
+        assert isinstance(worker, HttpWorker)
+        await worker.start()
+        await monitor.step()
+        probing = len(engine.peers)
+        for healthy in (True, False, False, False, True, True):
+            engine.healthy = healthy
+            async with worker.exchange("POST", "/echo", [], b"{}") as answer:
+                await answer.read(100)
+            await monitor.step()
+        before = len(engine.peers) - probing
+        async with worker.exchange("POST", "/echo", [], b"{}") as answer:
+            await answer.read(100)
+        await worker.aclose()
+
+    assert (worker.epoch, before, len(engine.peers) - probing) == (1, 1, 2)
 
 
 async def test_discovery_that_fails_is_tried_ever_more_slowly() -> None:
