@@ -18,6 +18,7 @@ from smg.core.errors import (
 )
 from smg.core.tasks import Tasks
 from smg.core.words import ConnectionMode, Runtime
+from smg.wire.engines.standard_health import CHECK, check_request, serving
 from smg.wire.engines.table import DIALECTS, by_service_order
 from smg.wire.engines.telling import as_dict
 from smg.workers.grpc_calls import begin, stream, unary
@@ -167,10 +168,16 @@ class GrpcWorker(Worker):
     async def check_health(self) -> None:
         if self.runtime is Runtime.UNSPECIFIED:
             await self._detect()
-        dialect = self.dialect
-        answer = await self._ask(dialect.health, dialect.health.request(), self.settings.health.timeout_secs)
-        if not dialect.healthy(answer):
+        if not await self._well(self.dialect):
             raise UpstreamUnavailableError(self.id, "the engine says it is not well", retry=Retry.SAFE)
+
+    async def _well(self, dialect: Dialect) -> bool:
+        """Ask by the engine's own call, or by gRPC's where the server does not have that one."""
+        secs = self.settings.health.timeout_secs
+        try:
+            return dialect.healthy(await self._ask(dialect.health, dialect.health.request(), secs))
+        except UnknownCallError:
+            return serving(await self._ask(CHECK, check_request(dialect), secs))
 
     @override
     async def discover(self) -> None:

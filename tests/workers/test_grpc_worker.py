@@ -317,6 +317,46 @@ async def test_an_unwell_engine_is_a_bad_probe(worker: GrpcWorker, engine: tuple
 
 
 @pytest.mark.parametrize(
+    ("status", "well"), [(b"\x08\x01", True), (b"\x08\x02", False)], ids=["serving", "not serving"]
+)
+async def test_grpcs_own_health_call_stands_in_for_the_engines(status: bytes, well: bool) -> None:
+    """A server without the engine's call is asked by the other for the engine's service."""
+    asked: list[bytes] = []
+
+    async def check(request: bytes, _context: Any) -> bytes:
+        asked.append(request)
+        return status
+
+    server = grpc.aio.server()
+    calls: dict[str, Any] = {"Check": grpc.unary_unary_rpc_method_handler(check)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("grpc.health.v1.Health", calls),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    worker = grpc_worker(f"grpc://127.0.0.1:{port}", runtime_type="mlx")
+    await worker.start()
+    healthy = await worker.probe()
+    await worker.aclose()
+    await server.stop(None)
+
+    assert healthy is well
+    assert [name[2:] for name in asked] == [b"mlx.grpc.engine.MlxEngine"]
+
+
+async def test_a_server_without_any_health_call_is_not_well() -> None:
+    """Nothing is known of its engine."""
+    server = grpc.aio.server()
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    worker = grpc_worker(f"grpc://127.0.0.1:{port}", runtime_type="mlx")
+    await worker.start()
+    healthy = await worker.probe()
+    await worker.aclose()
+    await server.stop(None)
+
+    assert not healthy
+
+
+@pytest.mark.parametrize(
     ("keepalive_secs", "found_secs"),
     [(1, 6), pytest.param(PoolSettings().keepalive_secs, 10, marks=pytest.mark.proof, id="by-default")],
 )
