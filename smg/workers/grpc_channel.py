@@ -8,7 +8,7 @@ in force, since a server answers too many of them with GOAWAY. Engines of this f
 two, which that limit never exceeds; a server with grpc's own defaults gives up a connection that was silent in both
 directions for 70 s, after which grpc pings half as often. For such an engine ``keepalive_secs`` can be raised to 300.
 A stream's window is fixed: left to itself grpc measures how fast the connection is and opens windows of megabytes, all
-of which the engine may fill for a caller who takes nothing (docs/adr/0009-grpc-connections.md has the cost).
+of which the engine may fill for a caller who takes nothing (docs/adr/0009-grpc-connections.md has what that costs).
 """
 
 from __future__ import annotations
