@@ -58,7 +58,7 @@ class ChannelTransport(Transport["grpc.aio.Channel"]):
 
     A channel that finds nobody goes on trying by itself, but what it was told of the address, and how long it waits,
     it keeps. So a few calls in a row that end as UNAVAILABLE, whoever says so, have it replaced; one that ends in any
-    other way shows that the channel leads to an engine.
+    other way shows that the channel leads to an engine, and one that runs, that it is connected: pings see to that.
     """
 
     def __init__(
@@ -75,8 +75,11 @@ class ChannelTransport(Transport["grpc.aio.Channel"]):
         if line is not self.line or status is None:
             return
         self._unavailable = self._unavailable + 1 if status is grpc.StatusCode.UNAVAILABLE else 0
-        if self._unavailable >= RENEW_AFTER and self._clock.now() - self._renewed_at >= RENEW_EVERY_SECS:
+        if self._unavailable >= RENEW_AFTER and not line.used and self._due():
             self.renew()
+
+    def _due(self) -> bool:
+        return self._clock.now() - self._renewed_at >= RENEW_EVERY_SECS
 
     @override
     def renew(self) -> None:

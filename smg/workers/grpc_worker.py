@@ -105,7 +105,7 @@ class GrpcWorker(Worker):
 
     @asynccontextmanager
     async def generate(self, generation: Generation, watch: Watch | None = None) -> AsyncIterator[AsyncIterator[Delta]]:
-        """Ask for ``generation``; entering waits for the first message.
+        """Ask for ``generation``; entering waits for the first output.
 
         ``watch`` ends it when a clock runs out; without one the worker's own clocks hold.
 

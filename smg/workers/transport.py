@@ -56,6 +56,11 @@ class Line(Generic[T]):
             self._unused.set()
         self._transport.ended(self, exc)
 
+    @property
+    def used(self) -> bool:
+        """Whether a request runs over it."""
+        return self._users > 0
+
     async def unused(self) -> None:
         """Wait until no request runs over it."""
         await self._unused.wait()

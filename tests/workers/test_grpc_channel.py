@@ -72,6 +72,21 @@ async def test_a_run_of_unavailable_has_the_channel_renewed(
     assert renewed is expected
 
 
+async def test_a_channel_over_which_calls_run_is_left_alone() -> None:
+    """They would have to end with its time to drain, though all is well with them."""
+    clock = SetClock()
+    make = partial(grpc.aio.insecure_channel, "127.0.0.1:1")
+    transport = ChannelTransport(make, clock=clock, drain_secs=1.0, observer=Recorder())
+    line, clock.secs = transport.line, LATER
+    with line:
+        for _ in range(RENEW_AFTER):
+            end(transport, UNAVAILABLE)
+        kept = transport.line is line
+    await transport.aclose()
+
+    assert kept
+
+
 async def test_a_renewed_channel_begins_its_own_run() -> None:
     """What still fails on the old one says nothing of it, and it has its own time."""
     clock = SetClock()
