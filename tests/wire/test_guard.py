@@ -54,6 +54,15 @@ def test_counts_depth_and_nodes_as_a_walk_over_the_decoded_value_does(
     assert accepts(body, limits) == (depth(value) <= max_depth and nodes(value) <= max_nodes)
 
 
+@pytest.mark.parametrize("value", [["a"], {"a": ["b"]}, [[""], [[]]]])
+def test_an_array_of_one_string_is_not_empty(value: object) -> None:
+    """The string in it is a value."""
+    body = json.dumps(value).encode()
+
+    assert accepts(body, JsonLimits(max_nodes=nodes(value)))
+    assert not accepts(body, JsonLimits(max_nodes=nodes(value) - 1))
+
+
 @given(values)
 def test_quick_bounds_never_refuse_what_is_within_limits(value: object) -> None:
     """The cheap bounds decide only in the body's favour, so both ways agree."""
