@@ -38,6 +38,9 @@ def passed(stream: bytes, places: tuple[int, ...] = ()) -> tuple[bytes, EventRel
         pytest.param(b"data:[DONE]\r\n\r\n", b"data:[DONE]\r\n\r\n", True, set(), id="without a space, crlf"),
         pytest.param(b'data: {"t":"data: [DONE]"}\n\n', None, False, set(), id="in a text"),
         pytest.param(b'data: {"t":"\\"finish_reason\\": \\"x\\""}\n\n', None, False, set(), id="a reason in a text"),
+        pytest.param(
+            b'data: {"finish_reason":\n\n"data": 1}\n\n', None, False, set(), id="cut in two by an event's end"
+        ),
         pytest.param(b'data: {"meta_info":{"finish_reason":{"type":"stop"}}}\n\n', None, False, {0}, id="as an object"),
         pytest.param(LAST + OTHER, None, False, {0, 1}, id="two reasons"),
         pytest.param(b": ping\n\n" + TOKEN, None, False, set(), id="comments pass"),
@@ -76,6 +79,15 @@ def test_the_word_error_is_no_error():
     through, relay = passed(stream)
 
     assert through == stream
+    assert relay.failure is None
+
+
+def test_an_event_too_deep_to_be_read_is_no_error():
+    """What nobody can read passes as any other text."""
+    deep = b'data: {"error":' + b"[" * 2_000 + b"\n\n"
+    through, relay = passed(deep + TOKEN)
+
+    assert through == deep + TOKEN
     assert relay.failure is None
 
 
