@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import grpc.aio
 
 from smg.core.errors import GatewayError, Retry, StaleConnectionError, UpstreamError, UpstreamTimeoutError
+from smg.wire.engines.reading import UnaskedAnswerError
 from smg.workers.grpc_calls import decode
 from smg.workers.grpc_errors import grpc_errors
 
@@ -91,7 +92,7 @@ class GenerationStream:
             self.ended = True
             return None
         self._spoken = True
-        deltas = list(self._reader.read(decode(self._worker_id, self._dialect.generate, raw)))
+        deltas = self._read(raw)
         self._mark(deltas)
         self._awaited -= sum(delta.finish is not None for delta in deltas)
         self.ended = self._awaited <= 0
@@ -107,6 +108,14 @@ class GenerationStream:
 
     def _broken_off(self) -> UpstreamError:
         return UpstreamError(self._worker_id, "the worker broke off its answer", retry=Retry.IF_IDEMPOTENT)
+
+    def _read(self, raw: bytes) -> list[Delta]:
+        message = decode(self._worker_id, self._dialect.generate, raw)
+        try:
+            return list(self._reader.read(message))
+        except UnaskedAnswerError as error:
+            text = "the worker sent an answer that nobody asked for"
+            raise UpstreamError(self._worker_id, text, retry=Retry.IF_IDEMPOTENT) from error
 
     def close(self) -> bool:
         """Cancel the call unless it is over, or about to be; return whether the engine has to be told to stop."""

@@ -57,6 +57,7 @@ class HttpEngine:
             "/version": web.json_response({"version": "1.2.3"}),
             "/v1/loads": web.json_response({"loads": [{"dp_rank": 1, "num_running_reqs": 3, "extra": 1}]}),
             "/echo": web.Response(body=body, headers={"X-One": "1"}),
+            "/deep": web.Response(body=b'{"a":' + b"[" * 2_000),
             "/redirect": web.Response(status=307, headers={"Location": "/echo"}),
         }
         if self.server_info is not None:
@@ -102,6 +103,7 @@ class GrpcEngine(mlx_engine_pb2_grpc.MlxEngineServicer):
         mute: Messages that say nothing, sent before all others.
         hold: Where a generation stops until its caller leaves, or its release: ``first``, ``middle``, ``last`` or
             nowhere.
+        index: How it numbers its one answer.
         fail: Status to answer a generation with, before the first message.
         fail_late: Status to end a generation with, after its last message.
     """
@@ -110,6 +112,7 @@ class GrpcEngine(mlx_engine_pb2_grpc.MlxEngineServicer):
     names: str = "m"
     mute: int = 0
     hold: str = ""
+    index: int = 0
     fail: grpc.StatusCode | None = None
     fail_late: grpc.StatusCode | None = None
     details: str = "told by the engine"
@@ -144,7 +147,7 @@ class GrpcEngine(mlx_engine_pb2_grpc.MlxEngineServicer):
         for _ in range(self.mute):
             yield mlx_engine_pb2.GenerateResponse()
         await self._stop("first")
-        yield _chunk(10, 1)
+        yield _chunk(10, 1, self.index)
         await self._stop("middle")
         yield _chunk(11, 2)
         yield mlx_engine_pb2.GenerateResponse(
@@ -182,9 +185,11 @@ class GrpcEngine(mlx_engine_pb2_grpc.MlxEngineServicer):
         yield common_pb2.GetTokenizerChunk(data=b"c", sha256="feed")
 
 
-def _chunk(token: int, total: int) -> mlx_engine_pb2.GenerateResponse:
+def _chunk(token: int, total: int, index: int = 0) -> mlx_engine_pb2.GenerateResponse:
     return mlx_engine_pb2.GenerateResponse(
-        chunk=mlx_engine_pb2.GenerateStreamChunk(token_ids=[token], prompt_tokens=3, completion_tokens=total)
+        chunk=mlx_engine_pb2.GenerateStreamChunk(
+            token_ids=[token], prompt_tokens=3, completion_tokens=total, index=index
+        )
     )
 
 

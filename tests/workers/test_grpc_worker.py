@@ -174,6 +174,19 @@ async def test_messages_that_say_nothing_take_nothing_away(worker: GrpcWorker, e
     assert [token for delta in got for token in delta.token_ids] == [10, 11]
 
 
+async def test_an_answer_nobody_asked_for_is_an_upstream_error(
+    worker: GrpcWorker, engine: tuple[GrpcEngine, str]
+) -> None:
+    """An engine that numbers answers otherwise is left and told to stop."""
+    engine[0].index = 1
+    with pytest.raises(UpstreamError, match="nobody asked for"):
+        async with worker.generate(generation("r4")):
+            pass
+    await worker.aclose()
+
+    assert engine[0].aborted == ["r4"]
+
+
 async def test_an_abort_under_way_is_sent_before_the_worker_closes(
     worker: GrpcWorker, engine: tuple[GrpcEngine, str]
 ) -> None:

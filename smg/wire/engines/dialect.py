@@ -43,7 +43,11 @@ class Reader(Protocol):
     """Reads the messages of one generation in the order they came."""
 
     def read(self, message: Any) -> Sequence[Delta]:
-        """Return what is new in ``message``: tokens never twice, ``finish`` once per answer."""
+        """Return what is new in ``message``: tokens never twice, ``finish`` once per answer.
+
+        Raises:
+            UnaskedAnswerError: It belongs to no answer that was asked for.
+        """
         ...
 
 

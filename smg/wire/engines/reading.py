@@ -64,6 +64,10 @@ def finish(reason: str, matched: str | int | None) -> Finish:
     return Finish(reason=REASONS.get(reason, "abort"), matched=matched)
 
 
+class UnaskedAnswerError(ValueError):
+    """An engine numbers an answer beyond those that were asked for."""
+
+
 class StreamReader:
     """Reads one stream of messages.
 
@@ -81,9 +85,15 @@ class StreamReader:
         self._scored: set[int] = set()
 
     def read(self, message: Any) -> Sequence[Delta]:
-        """Return what is new in ``message``; empty if nothing is."""
+        """Return what is new in ``message``; empty if nothing is, or if every answer has ended.
+
+        Raises:
+            UnaskedAnswerError: It belongs to no answer that was asked for.
+        """
         sent = self._as_sent(message)
-        return () if sent is None else (self._new(sent),)
+        if sent is None or len(self._finished) == self._generation.sampling.n:
+            return ()
+        return (self._new(sent),)
 
     def _new(self, sent: Delta) -> Delta:
         index = self._index(sent)
@@ -103,7 +113,12 @@ class StreamReader:
 
     def _index(self, sent: Delta) -> int:
         """Return which answer this is; SGLang numbers all unstreamed ones 0, so they count in order."""
-        index = sent.index if sent.index not in self._finished else len(self._finished)
+        asked = range(self._generation.sampling.n)
+        if sent.index not in asked:
+            raise UnaskedAnswerError
+        index = sent.index
+        if index in self._finished:
+            index = next(other for other in asked if other not in self._finished)
         if sent.finish is not None:
             self._finished.add(index)
         return index

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-WAITING: dict[str, tuple[str, ...]] = {
-}
+WAITING: dict[str, tuple[str, ...]] = {}
 
 
 def reason(name: str) -> str | None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from smg.core.generation import Delta, Finish, Generation
 from smg.core.words import Runtime
+from smg.wire.engines.reading import UnaskedAnswerError
 from smg.wire.engines.table import DIALECTS
 from tests.wire.engines.building import generation
 
@@ -206,3 +207,29 @@ def test_trtllm_scores_the_prompt_at_the_end() -> None:
     message.complete.prompt_logprobs.add(token_id=6, logprob=-2.0)
     (delta,) = read(engine.dialect, generation(stream=False, prompt_logprobs=0), [message])
     assert [(e.token_id, e.logprob) for e in delta.prompt_logprobs] == [(5, None), (6, -2.0)]
+
+
+@every_engine
+def test_an_answer_that_nobody_asked_for_is_an_error(runtime: Runtime) -> None:
+    """Its number is beyond those that were asked for."""
+    engine = Engine(runtime)
+    with pytest.raises(UnaskedAnswerError):
+        read(engine.dialect, generation(n=2), [engine.chunk([1], 1, index=2)])
+
+
+@every_engine
+def test_what_comes_behind_the_last_end_is_not_read(runtime: Runtime) -> None:
+    """Answers that are whole stay whole."""
+    engine = Engine(runtime)
+    messages = [*engine.stream([[1]]), engine.chunk([2], 2), engine.complete([3], index=7)]
+    deltas = read(engine.dialect, generation(), messages)
+    assert [i for delta in deltas for i in delta.token_ids] == [1]
+    assert sum(delta.finish is not None for delta in deltas) == 1
+
+
+@every_engine
+def test_no_answer_ends_twice(runtime: Runtime) -> None:
+    """A number that is used again stands for the first answer that has not ended."""
+    engine = Engine(runtime)
+    deltas = read(engine.dialect, generation(n=2, stream=False), [engine.complete([4], 1), engine.complete([5], 1)])
+    assert [(delta.index, delta.token_ids) for delta in deltas] == [(1, [4]), (0, [5])]
