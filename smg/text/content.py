@@ -123,7 +123,7 @@ def _with_object_arguments(call: Mapping[str, Any]) -> dict[str, Any]:
 def _object(arguments: str) -> dict[str, Any]:
     try:
         value = json.loads(arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise TemplateError("arguments of a tool call are not a json object")

@@ -100,7 +100,7 @@ def test_arguments_become_objects(arguments: Any, expected: dict[str, Any]) -> N
     assert given == call(arguments)
 
 
-@pytest.mark.parametrize("arguments", ["{", "[1]", "null"])
+@pytest.mark.parametrize("arguments", ["{", "[1]", "null", "[" * 2_000], ids=len)
 def test_arguments_that_are_no_object_are_refused(arguments: str) -> None:
     """A broken call in the history is the caller's mistake and said so."""
     with pytest.raises(TemplateError, match="arguments"):
