@@ -11,6 +11,7 @@ import msgspec
 from smg.core.errors import Retry, UpstreamError
 from smg.core.generation import EngineFacts, RankLoad
 from smg.core.words import Runtime
+from smg.wire.engines.telling import positive
 from smg.workers.spec import ModelCard
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ VLLM_GAUGES = {
     "vllm:kv_cache_usage_perc": "token_usage",
     "vllm:gpu_cache_usage_perc": "token_usage",
 }
-_SAMPLE = re.compile(r"([a-z:_]+)(?:\{.*\})? ([0-9.]+(?:e[+-]?[0-9]+)?)")
+_SAMPLE = re.compile(r"([a-z:_]+)(?:\{.*\})? ([0-9]{1,18}(?:\.[0-9]*)?(?:e[+-]?[0-9]{1,2})?)")
 
 
 class Asked(Protocol):
@@ -102,7 +103,7 @@ def model_words(facts: EngineFacts) -> dict[str, Any]:
 def _listing(worker_id: WorkerId, body: bytes | None) -> list[_Entry]:
     try:
         return msgspec.json.decode(body or b'{"data":[]}', type=_Listing).data[:MAX_MODELS]
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UpstreamError(worker_id, "the worker's list of models cannot be read", retry=Retry.NEVER) from error
 
 
@@ -118,21 +119,21 @@ async def _told(engine: Asked, *paths: str) -> dict[str, Any]:
 
 
 def _card(entry: _Entry) -> ModelCard:
-    return ModelCard(id=entry.id, context_length=_positive(entry.max_model_len))
+    return ModelCard(id=entry.id, context_length=positive(entry.max_model_len))
 
 
 def _facts(
     listing: list[_Entry], server: dict[str, Any], model: dict[str, Any], version: dict[str, Any]
 ) -> EngineFacts:
-    lengths = (entry.max_model_len for entry in listing if entry.max_model_len)
+    lengths = (entry.max_model_len for entry in listing)
     path = _text(model, "model_path") or _text(server, "model_path")
     return EngineFacts(
         served_names=tuple(entry.id for entry in listing),
         model_path=path or next((entry.root for entry in listing if entry.root), ""),
         tokenizer_path=_text(model, "tokenizer_path") or _text(server, "tokenizer_path"),
-        context_length=next(lengths, None) or _positive(server.get("context_length")),
+        context_length=positive(*lengths, server.get("context_length")),
         is_generation=model.get("is_generation", True) is not False,
-        rank_count=_positive(server.get("dp_size")) or 1,
+        rank_count=positive(server.get("dp_size")) or 1,
         version=_text(version, "version") or _text(server, "version"),
         labels=dict(_labels(server)),
     )
@@ -149,10 +150,6 @@ def _labels(server: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _text(told: dict[str, Any], name: str) -> str:
     value = told.get(name)
     return value if isinstance(value, str) else ""
-
-
-def _positive(value: object) -> int | None:
-    return value if isinstance(value, int) and value > 0 else None
 
 
 async def read_loads(engine: Asked) -> list[RankLoad]:

@@ -161,7 +161,7 @@ class HttpWorker(Worker):
             return None
         try:
             return msgspec.json.decode(body, type=dict[str, Any])
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise UpstreamError(self.id, "the worker did not answer in JSON", retry=Retry.NEVER) from error
 
     async def _first(self, paths: Sequence[str]) -> dict[str, Any]:

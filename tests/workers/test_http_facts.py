@@ -59,12 +59,21 @@ async def test_sglang_is_known_by_its_older_paths_too() -> None:
     assert (found.facts.model_path, found.facts.tokenizer_path, found.facts.is_generation) == ("/m", "/t", False)
 
 
+@pytest.mark.parametrize("size", [-1, True, 1 << 40])
+async def test_a_size_that_is_none_is_as_if_not_told(size: object) -> None:
+    """Neither ranks nor a context follow from it."""
+    listing = {"data": [{"id": "m", "owned_by": "sglang", "max_model_len": -1}]}
+    found = await discover_facts(Told(v1__models=listing, server_info={"dp_size": size, "context_length": size}))
+
+    assert (found.facts.rank_count, found.facts.context_length) == (1, None)
+
+
 async def test_an_engine_without_a_list_lists_nothing() -> None:
     """That is no failure: the operator may have named the models."""
     assert (await discover_facts(Told())).models == ()
 
 
-@pytest.mark.parametrize("listing", [b"no json", b'{"data":[{}]}', b"[]", b"\xff"])
+@pytest.mark.parametrize("listing", [b"no json", b'{"data":[{}]}', b"[]", b"\xff", b'{"data":' + b"[" * 2_000])
 async def test_a_list_that_cannot_be_read_is_an_upstream_error(listing: bytes) -> None:
     """Nothing of it reaches the message."""
     with pytest.raises(UpstreamError, match="cannot be read"):
@@ -80,6 +89,8 @@ async def test_loads_come_from_the_gauges_where_there_is_no_better() -> None:
         b"vllm:num_requests_waiting 4.0\n"
         b"vllm:kv_cache_usage_perc 2.5e-01\n"
         b"vllm:other NaN\n"
+        b"vllm:num_requests_waiting 1e999\n"
+        b"vllm:num_requests_waiting 1.2.3\n"
     )
     (load,) = await read_loads(Told(metrics=text))
 

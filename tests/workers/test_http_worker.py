@@ -79,6 +79,12 @@ async def test_a_body_beyond_the_limit_is_an_upstream_error(worker: HttpWorker) 
             await answer.read(4)
 
 
+async def test_json_too_deep_to_be_read_is_an_upstream_error(worker: HttpWorker) -> None:
+    """As any other text that is none."""
+    with pytest.raises(UpstreamError, match="in JSON"):
+        await worker.ask_object("/deep")
+
+
 async def test_an_answer_read_to_its_end_gives_the_connection_back(
     worker: HttpWorker, engine: tuple[HttpEngine, str]
 ) -> None:

@@ -13,7 +13,7 @@ from smg.stubs import sglang_scheduler_pb2 as pb
 from smg.wire.engines.dialect import Dialect, Method
 from smg.wire.engines.reach import ANY_OBJECT, GRAMMAR_FIELDS, Reach, asked_tokens
 from smg.wire.engines.reading import delta, finish, matched, prompt_logprobs
-from smg.wire.engines.telling import chosen, labels, positive, rank_load, sampling_defaults
+from smg.wire.engines.telling import arguments, chosen, ids, instant, labels, positive, rank_load, sampling_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,7 +116,7 @@ class SglangDialect(Dialect):
     def facts(self, model_info: Any, server_info: Any) -> EngineFacts:
         model: pb.GetModelInfoResponse = model_info
         server: pb.GetServerInfoResponse = server_info
-        args, scheduler = dict(server.server_args.items()), server.scheduler_info
+        args, scheduler = arguments(server.server_args), server.scheduler_info
         told = chosen(args, LABELS) | {"weight_version": model.weight_version, "model_type": model.model_type}
         return EngineFacts(
             served_names=tuple(filter(None, (model.served_model_name,))),
@@ -126,11 +126,11 @@ class SglangDialect(Dialect):
             is_generation=model.is_generation,
             # the servicer makes one up where the scheduler is silent
             vocab_size=positive(model.vocab_size) if "vocab_size" in scheduler else None,
-            eos_token_ids=tuple(model.eos_token_ids),
+            eos_token_ids=ids(model.eos_token_ids),
             sampling_defaults=sampling_defaults(model.default_sampling_params_json, model.preferred_sampling_params),
             rank_count=positive(args.get("dp_size")) or 1,
             version=server.sglang_version,
-            instance=server.start_time.ToJsonString() if server.HasField("start_time") else "",
+            instance=instant(server.start_time) if server.HasField("start_time") else "",
             labels=labels(told),
         )
 

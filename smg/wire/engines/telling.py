@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from smg.core.errors import ContextLengthError, InvalidRequestError
 from smg.core.generation import RankLoad
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from smg.core.errors import GatewayError
 
 SAMPLING_KEYS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+
+LARGEST = 2**31 - 1
 
 REJECTED = frozenset({"INVALID_ARGUMENT", "OUT_OF_RANGE", "FAILED_PRECONDITION"})
 """gRPC status names by which an engine blames the request."""
@@ -56,9 +60,11 @@ def as_dict(message: Message) -> dict[str, Any]:
     """Return a message as JSON-able data under the protocol's own field names; defaults are left out."""
     copy = type(message)()
     copy.CopyFrom(message)
-    for _, value in copy.ListFields():
+    for field, value in copy.ListFields():
         if isinstance(value, Struct):
             _spell_infinities(value.fields.values())
+        if isinstance(value, Timestamp) and not _is_time(value):
+            copy.ClearField(field.name)
     return MessageToDict(copy, preserving_proto_field_name=True)
 
 
@@ -69,6 +75,30 @@ def _spell_infinities(values: Iterable[Value]) -> None:
         _spell_infinities(value.list_value.values if value.HasField("list_value") else ())
         if value.HasField("number_value") and not math.isfinite(value.number_value):
             value.string_value = str(value.number_value)
+
+
+def _is_time(value: Timestamp) -> bool:
+    """Tell whether there is such a time between the years 1 and 9999."""
+    try:
+        value.ToJsonString()
+    except ValueError:
+        return False
+    return True
+
+
+def instant(value: Timestamp) -> str:
+    """Return a time as text; one that no calendar has is told by its seconds."""
+    return value.ToJsonString() if _is_time(value) else str(value.seconds)
+
+
+def arguments(struct: Struct) -> dict[str, object]:
+    """Return the fields of a Struct that have a value."""
+    return {name: struct[name] for name, value in struct.fields.items() if value.WhichOneof("kind") is not None}
+
+
+def ids(values: Iterable[int]) -> tuple[int, ...]:
+    """Return those of ``values`` that are token ids; some engines say -1 where there is none."""
+    return tuple(value for value in values if value >= 0)
 
 
 def sampling_defaults(*documents: str) -> dict[str, float]:
@@ -82,19 +112,24 @@ def sampling_defaults(*documents: str) -> dict[str, float]:
 def _parsed(document: str) -> dict[str, object]:
     try:
         parsed = json.loads(document) if document else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return parsed if isinstance(parsed, dict) else {}
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) <= sys.float_info.max
 
 
 def positive(*values: object) -> int | None:
-    """Return the first number above 0, by which engines mean that they know it; None if there is none."""
+    """Return the first number above 0, by which engines mean that they know it; None if there is none.
+
+    What is larger than any size of an engine is no number either.
+    """
     for value in values:
-        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= LARGEST:
             return int(value)
     return None
 

@@ -13,7 +13,7 @@ from smg.stubs import tokenspeed_scheduler_pb2 as pb
 from smg.wire.engines.dialect import Dialect, Method
 from smg.wire.engines.reach import ANY_OBJECT, GRAMMAR_FIELDS, Reach, asked_tokens, within
 from smg.wire.engines.reading import delta, finish, matched
-from smg.wire.engines.telling import chosen, labels, positive, rank_load, sampling_defaults
+from smg.wire.engines.telling import arguments, chosen, ids, instant, labels, positive, rank_load, sampling_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,7 @@ class TokenspeedDialect(Dialect):
         """Read what is told; ``dp_size`` is there only where a rank can be named."""
         model: pb.GetModelInfoResponse = model_info
         server: pb.GetServerInfoResponse = server_info
-        args = dict(server.server_args.items())
+        args = arguments(server.server_args)
         told = chosen(args, LABELS) | {"weight_version": model.weight_version, "model_type": model.model_type}
         return EngineFacts(
             served_names=tuple(filter(None, (model.served_model_name,))),
@@ -95,11 +95,11 @@ class TokenspeedDialect(Dialect):
             tokenizer_path=model.tokenizer_path,
             context_length=positive(model.max_context_length),
             vocab_size=positive(model.vocab_size),
-            eos_token_ids=tuple(model.eos_token_ids),
+            eos_token_ids=ids(model.eos_token_ids),
             sampling_defaults=sampling_defaults(model.default_sampling_params_json),
             rank_count=positive(args.get("dp_size")) or 1,
             version=server.tokenspeed_version,
-            instance=server.start_time.ToJsonString() if server.HasField("start_time") else "",
+            instance=instant(server.start_time) if server.HasField("start_time") else "",
             labels=labels(told),
         )
 

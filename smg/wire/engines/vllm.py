@@ -15,7 +15,7 @@ from smg.wire.engines.dialect import Dialect, Method
 from smg.wire.engines.manner import Manner
 from smg.wire.engines.reach import Reach, asked_tokens, unsupported, within
 from smg.wire.engines.reading import delta, finish, matched, prompt_logprobs
-from smg.wire.engines.telling import chosen, labels, positive, rank_load, sampling_defaults
+from smg.wire.engines.telling import chosen, ids, labels, positive, rank_load, sampling_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -121,7 +121,7 @@ class VllmDialect(Dialect):
             context_length=positive(model.max_context_length),
             is_generation=model.is_generation,
             vocab_size=positive(model.vocab_size),
-            eos_token_ids=tuple(model.eos_token_ids),
+            eos_token_ids=ids(model.eos_token_ids),
             sampling_defaults=sampling_defaults(model.default_sampling_params_json),
             rank_count=positive(server.data_parallel_size) or 1,
             instance=server.kv_engine_id,
