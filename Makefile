@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test fmt lint types layers proto unit cov proof faults faults-full bench bench-peers test-engines run clean
+.PHONY: help setup demo test fmt lint types layers proto unit cov proof faults faults-full fuzz soak bench bench-peers
+.PHONY: test-engines run clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,6 +72,11 @@ bench-peers: ## Install the gateways that ours is compared with, each in an envi
 test-engines: $(READY) ## Real engines on this machine behind the gateway (installs several GB)
 	@scripts/engines/setup.sh
 	@$(BIN)/python -m pytest -q -m engines -s
+
+fuzz: $(READY) ## Any bytes at all that reads bytes, for SECS=60 in all; CASE=path tries one input again
+	@$(BIN)/python -c 'import atheris' 2> /dev/null || $(PIP) --group fuzz > $(VENV)/install.log 2>&1 \
+		|| echo "atheris cannot be installed here: no coverage guides the choice of inputs"
+	@$(BIN)/python scripts/fuzz.py --secs $(or $(SECS),60) $(if $(CASE),--case $(CASE))
 
 run: $(READY) ## A gateway with no workers on port 30000
 	@$(BIN)/smg launch
