@@ -20,7 +20,10 @@ EXTRA_BYTES = 8 << 10
 SIZE_BYTES = 18
 VISIBLE = rb"[^\x00-\x08\x0a-\x1f\x7f]*+"
 SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*+;" + VISIBLE + rb")?)\r\n")
-TRAILER = re.compile(TOKEN + rb":" + VISIBLE + rb"\r\n")
+FRAMES_NOTHING = rb"(?!(?i:content-length|transfer-encoding):)"
+"""Who heeds such a field behind the body reads another message."""
+
+TRAILER = re.compile(FRAMES_NOTHING + TOKEN + rb":" + VISIBLE + rb"\r\n")
 BREAK = b"\r\n"
 
 

@@ -44,10 +44,11 @@ BROKEN = [
     *(b"1" * 17 + b"\r\n", b"1\r\nxy\r\n", b"1\r\nx\n", b"1\r\nx\r0", b"1;a\nb\r\n", b"1;a\rb\r\n", b"1;a\x00\r\n"),
     *(b"1;" + b"a" * 9000 + b"\r\n", b"0\r\nx\r\n", b"0\r\nx y: z\r\n", b"0\r\n x: y\r\n", b"0\r\nx: y\n", b"0\r\n\n"),
     b"0\r\n" + b"x: yyyyyyyyyy\r\n" * 1000,
+    *(b"0\r\ncontent-Length: 1\r\n", b"0\r\nx: y\r\nTransfer-encoding:chunked\r\n"),
 ]
 
 
-@pytest.mark.parametrize("sent", BROKEN, ids=lambda sent: repr(sent[:12]))
+@pytest.mark.parametrize("sent", BROKEN, ids=lambda sent: repr(sent[:16]))
 def test_broken_chunks_are_refused_at_once(sent: Any) -> None:
     """Whole or byte by byte, with nothing behind to wait for."""
     for pieces in ([sent], [sent[at : at + 1] for at in range(len(sent))]):
