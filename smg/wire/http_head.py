@@ -104,7 +104,7 @@ def check_begun(part: bytes, limits: HeadLimits) -> None:
     Raises:
         GatewayError: As ``read_head`` does.
     """
-    _check_sizes(part, limits)
+    _check_sizes(part.removesuffix(b"\r"), limits)  # which is half of a line's end
     line_ended = b"\n" in part
     good = LINE.match(part) if line_ended else BEGUN_LINE.fullmatch(part)
     if not good or (line_ended and part.count(b"\n") != part.count(b"\r\n")):

@@ -167,6 +167,16 @@ def test_every_beginning_of_a_good_head_may_go_on() -> None:
         check_begun(GOOD[:end], LIMITS)
 
 
+@pytest.mark.parametrize("line", [b"x: " + b"a" * 8189, b"GET /" + b"a" * 8178 + b" HTTP/1.1"])
+def test_a_line_of_the_longest_kind_may_go_on_at_any_split(line: Any) -> None:
+    """Half of its end does not count."""
+    head = _head(line) if line.startswith(b"x") else _head(line=line)
+    read_head(head, LIMITS)
+
+    for end in range(1, len(head)):
+        check_begun(head[:end], LIMITS)
+
+
 @pytest.mark.parametrize(
     ("part", "error"),
     [
