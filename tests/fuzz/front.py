@@ -13,7 +13,7 @@ from smg.core.request import reply
 from smg.server.http1.connection import Connection
 from smg.server.target import split_target
 from smg.wire.http_head import HeadLimits
-from tests.fuzz.target import Cut, Target, seed
+from tests.fuzz.target import CUTS, Cut, Target, seed
 from tests.fuzz.wire import Wire
 from tests.server.http1.front import LIMITS, Front
 
@@ -30,7 +30,9 @@ POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nX
 CHUNKED = b"POST /generate HTTP/1.1\r\nhost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNKS
 OLD = b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nab"
 EXPECTS = b"PUT /%61/b HTTP/1.1\r\nHost: [::1]\r\nExpect: 100-continue\r\nContent-Length: 03\r\n\r\nabc"
-SEEDS = (GET, POST, CHUNKED, OLD, EXPECTS, GET + POST + CHUNKED + GET, CHUNKED + OLD + GET)
+TRAILED = CHUNKED.replace(b"x-trailer: a", b"Content-Length: 2G")
+LONGEST = b"GET / HTTP/1.1\r\nHost: a\r\nx: " + b"a" * 125 + b"\r\n\r\n"
+SEEDS = (GET, POST, CHUNKED, OLD, EXPECTS, TRAILED, LONGEST, GET + POST + CHUNKED + GET, CHUNKED + OLD + GET)
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,10 @@ def body_by_h11(connection: h11.Connection) -> bytes:
 
 FRONT = Target(
     name="front",
-    seeds=tuple(seed(request, flags) for flags in (READS, READS | PATIENT, 0) for request in SEEDS),
+    seeds=(
+        *(seed(request, flags) for flags in (READS, READS | PATIENT, 0) for request in SEEDS),
+        *(seed(request, PATIENT, places=bytes(CUTS)) for request in SEEDS),
+    ),
     words=(
         *(b"\r\n", b"\n", b"\r", b"\r\n\r\n", b": ", b":", b" ", b"\t", b",", b";", b"\0", b"\xe9", b"0\r\n\r\n"),
         *(b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"Host: a\r\n", b"Connection: close\r\n"),
