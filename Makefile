@@ -78,6 +78,9 @@ fuzz: $(READY) ## Any bytes at all that reads bytes, for SECS=60 in all; CASE=pa
 		|| echo "atheris cannot be installed here: no coverage guides the choice of inputs"
 	@$(BIN)/python scripts/fuzz.py --secs $(or $(SECS),60) $(if $(CASE),--case $(CASE))
 
+soak: $(READY) ## Load for MINUTES=5 with a worker ill every ten seconds, and a verdict on every request (SEED=1)
+	@$(BIN)/python scripts/soak.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+
 run: $(READY) ## A gateway with no workers on port 30000
 	@$(BIN)/smg launch
 
