@@ -9,7 +9,7 @@ import trustme
 from smg.core.errors import ConfigError
 from smg.server.settings import ServerSettings
 from smg.server.tls import server_tls
-from tests.faults.back.certificates import authority
+from tests.faults.back.certificates import authority, unchecked
 
 
 def _server(folder: Any, **more: Any) -> ServerSettings:
@@ -77,3 +77,45 @@ def test_list_of_anything_but_revocations_is_refused(tmp_path: Any, kind: Any) -
 
     with pytest.raises(ConfigError, match="tls_client_crl_path"):
         server_tls(_server(tmp_path, tls_client_ca_path=str(trust.path), tls_client_crl_path=str(lists)))
+
+
+def _failed_handshake(server: ssl.SSLContext, *hellos: bytes) -> tuple[list[type[ssl.SSLError]], bytes]:
+    """Hand the server's side of a handshake these bytes, one after the other; return what it raises, and answers."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    side = server.wrap_bio(incoming, outgoing, server_side=True)
+    raised = []
+    for hello in hellos:
+        incoming.write(hello)
+        with pytest.raises(ssl.SSLError) as failure:
+            side.do_handshake()
+        raised.append(failure.type)
+    return raised, outgoing.read()
+
+
+def _hello(version: ssl.TLSVersion) -> bytes:
+    outgoing = ssl.MemoryBIO()
+    client = unchecked()
+    client.set_ciphers("ALL:@SECLEVEL=0")
+    client.minimum_version = client.maximum_version = version
+    with pytest.raises(ssl.SSLWantReadError):
+        client.wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+    return outgoing.read()
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+def test_failed_handshake_is_told_before_it_ends(tmp_path: Any) -> None:
+    """Where there is an alert, more is asked for so that it goes out; whatever comes then ends it."""
+    context = server_tls(_server(tmp_path))
+    assert context is not None
+
+    raised, answer = _failed_handshake(context, _hello(ssl.TLSVersion.TLSv1_1), b"more")
+    assert raised == [ssl.SSLWantReadError, ssl.SSLError]
+    assert answer[:1] == b"\x15"
+
+
+def test_what_is_no_handshake_ends_at_once(tmp_path: Any) -> None:
+    """Nobody waits for the rest of plain HTTP."""
+    context = server_tls(_server(tmp_path))
+    assert context is not None
+
+    assert _failed_handshake(context, b"GET / HTTP/1.1\r\n\r\n") == ([ssl.SSLError], b"")
