@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import asdict
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,15 +12,15 @@ import msgspec
 from smg.core.errors import GatewayError, UpstreamError
 from smg.core.generation import RankLoad
 from smg.core.words import Runtime, WorkerId
-from smg.routers.event_stream import _told
 from smg.wire.engines.table import by_service_order
 from smg.wire.engines.telling import as_dict
 from smg.wire.event_relay import EventRelay
+from smg.wire.secrets import shows
 from smg.wire.sse import data_event
+from smg.wire.told import BrokenJsonError, told_error
 from smg.workers.grpc_calls import decode
 from smg.workers.http_facts import discover_facts, model_words, read_loads, server_words
 from smg.workers.http_worker import HttpWorker
-from smg.workers.settings import WorkerDefaults
 from tests.fuzz.frames import PARTING, finished, framed, unframed
 from tests.fuzz.target import Target
 
@@ -30,10 +29,12 @@ if TYPE_CHECKING:
 
     from smg.core.generation import EngineFacts
     from smg.wire.engines.dialect import Dialect
+    from smg.wire.told import ToldError
 
 WORKER = WorkerId("w")
 DIALECTS = by_service_order()
 HTTP = len(DIALECTS)
+KEY = "sk-fuzz-0123456789"
 
 
 class Engine:
@@ -73,7 +74,7 @@ def told_by_http(bodies: list[bytes]) -> None:
         check_json(server_words(facts), model_words(facts))
     except UpstreamError:
         pass
-    for told in (told_of_load, told_on, told_in_a_stream):
+    for told in (told_of_load, told_on, told_as_an_error):
         with suppress(UpstreamError):
             told(bodies)
 
@@ -88,13 +89,20 @@ def told_on(bodies: list[bytes]) -> None:
     check_json(finished(Engine(bodies).ask_object("/server_info")))
 
 
-def told_in_a_stream(bodies: list[bytes]) -> None:
-    """Read an error that a stream began with."""
+def told_as_an_error(bodies: list[bytes]) -> None:
+    """Read an error that a stream began with, or that came in an answer's place, and look for a key in it."""
+    document = b"".join(bodies)
     relay = EventRelay(1 << 20)
-    relay.feed(data_event(b"".join(bodies)))
-    if relay.failure is not None:
-        worker: Any = SimpleNamespace(id=WORKER, settings=WorkerDefaults())
-        raise _told(worker, relay.failure)
+    relay.feed(data_event(document))
+    for error in (relay.failure, _told(document)):
+        assert error is None or error.status is None or 400 <= error.status <= 499, "a status that blames nobody"
+    assert shows(KEY, document + KEY.encode()), "a key is not seen"
+
+
+def _told(document: bytes) -> ToldError | None:
+    with suppress(BrokenJsonError):
+        return told_error(document, or_list=True)
+    return None
 
 
 def told_by_grpc(dialect: Dialect, messages: list[bytes]) -> None:

@@ -33,10 +33,12 @@ class Passed:
 
     Attributes:
         told: What it said of the stream at the end.
+        error: The event that told an error, which is held back.
         too_large: It gave the stream up.
     """
 
     out: bytes = b""
+    error: bytes = b""
     told: list[Any] = field(default_factory=list)
     too_large: bool = False
 
@@ -92,7 +94,8 @@ def relayed(pieces: tuple[bytes, ...], cap: int) -> Passed:
             passed.too_large = True
             break
         assert len(relay._held) <= cap, "more is held than may be"
-    passed.told = [relay.begun, relay.ended, relay.whole, relay.failure]
+    passed.told = [relay.begun, relay.ended, relay.done, relay.finished, relay.failure]
+    passed.error = relay.failure_event
     return passed
 
 
@@ -103,8 +106,9 @@ def check_passed(passed: Passed, stream: bytes) -> None:
     assert not out or out.endswith(EDGE), "an event is passed on in part"
     events = by_the_book(out)
     assert DONE_DATA not in events[:-1], "something is passed on behind the end"
-    _, ended, whole, failure = passed.told
-    assert failure is None or (ended and not whole), "a stream with an error counts as whole"
+    _, ended, done, _, failure = passed.told
+    assert failure is None or (ended and not done), "a stream with an error counts as whole"
+    assert stream.startswith(out + passed.error), "the error is not what came next"
     assert not events or events[-1] != DONE_DATA or ended, "the end is not seen"
 
 

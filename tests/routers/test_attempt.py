@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from smg.core.errors import UpstreamRejectedError
+from smg.core.errors import UpstreamError, UpstreamRejectedError
 from smg.core.events import AttemptEnded
 from smg.core.words import Outcome
 from smg.testing.sink import CollectingSink
@@ -70,7 +70,7 @@ async def test_a_caller_who_leaves_counts_against_nobody():
 async def test_what_a_refusal_says_of_the_worker(handle: Handle, stream: bool, outcome: Outcome) -> None:
     """Too many is busy, whether the status or a stream's first event says so; a caller's fault is a job well done."""
     async with fleet_of(handle) as fleet:
-        with pytest.raises(UpstreamRejectedError):
+        with pytest.raises(UpstreamError):
             await fleet.attempts.route(inference(stream=stream), CollectingSink())
 
         assert [event.outcome for event in fleet.observer.of(AttemptEnded)] == [outcome]

@@ -167,11 +167,11 @@ async def test_the_last_failure_decides_what_is_told():
 
 async def test_a_policy_that_sticks_to_a_worker_is_given_another():
     """The policy of these tests always takes the first it is offered; whoever failed is not offered again."""
-    async with fleet_of(answering(503), answering(503), answering(body=b"third")) as fleet:
+    async with fleet_of(answering(503), answering(503), answering(body=SECOND)) as fleet:
         sink = CollectingSink()
         await fleet.attempts.route(inference(), sink)
 
-        assert sink.body == b"third"
+        assert sink.body == SECOND
         assert [event.worker_id for event in fleet.observer.of(AttemptEnded)] == ["w0", "w1", "w2"]
 
 

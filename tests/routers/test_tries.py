@@ -85,9 +85,9 @@ async def test_a_stale_connection_sends_the_request_elsewhere():
             assert request.transport is not None
             request.transport.abort()
             await asyncio.sleep(0)
-        return web.Response(body=b"first")
+        return web.Response(body=FIRST)
 
-    async with fleet_of(stale, answering(body=b"second")) as fleet:
+    async with fleet_of(stale, answering(body=SECOND)) as fleet:
         bodies, outcomes = [], []
         for _ in range(2):
             sink = CollectingSink()
@@ -95,7 +95,7 @@ async def test_a_stale_connection_sends_the_request_elsewhere():
             bodies.append(sink.body)
         outcomes = [(event.worker_id, event.outcome) for event in fleet.observer.of(AttemptEnded)]
 
-        assert bodies == [b"first", b"second"]
+        assert bodies == [FIRST, SECOND]
         assert outcomes[1:] == [("w0", Outcome.ABANDONED), ("w1", Outcome.SUCCEEDED)]
         assert fleet.waits == []
 

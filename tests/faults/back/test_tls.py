@@ -43,9 +43,16 @@ async def change(backend, context: ssl.SSLContext) -> None:
         await backend.listen()
 
 
-@pytest.mark.parametrize(
-    ("kind", "mode", "stream"), CELLS, ids=[f"X01-{k}-{m}-{'stream' if s else 'plain'}" for k, m, s in CELLS]
-)
+UNABLE = pytest.mark.xfail(strict=True, reason="grpc takes a common name where there are no alternative names")
+
+
+def cell(kind: str, mode: str, stream: bool):
+    """Return the parameters of one case; strictly expected to fail where grpc leaves no say."""
+    name = f"X01-{kind}-{mode}-{'stream' if stream else 'plain'}"
+    return pytest.param(kind, mode, stream, id=name, marks=[UNABLE] if (kind, mode) == ("no-san", "grpc") else [])
+
+
+@pytest.mark.parametrize(("kind", "mode", "stream"), [cell(*each) for each in CELLS])
 async def test_bad_certificates(kind, mode, stream, tmp_path):
     """A worker whose certificate is not right is told as such, and never sent a request."""
     trust = authority(tmp_path)
