@@ -95,6 +95,7 @@ def channel_options(settings: WorkerDefaults) -> Sequence[tuple[str, str | int]]
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", STREAM_WINDOW_BYTES),
+        ("grpc.http2.max_frame_size", STREAM_WINDOW_BYTES),  # 16 KiB otherwise, which makes large messages slow
         ("grpc.keepalive_time_ms", round(settings.pool.keepalive_secs * 1000) or NEVER_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
         ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # else a ping of grpc's own hides ours for 60 s
