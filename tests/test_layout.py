@@ -44,12 +44,14 @@ TOGETHER = {
     "workers/detection.py": "workers/test_registry.py",
     "workers/grpc_calls.py": "workers/test_grpc_worker.py",
     "workers/grpc_stream.py": "workers/test_grpc_worker.py",
+    "workers/http_answer.py": "workers/test_http_worker.py",
     "workers/http_exchange.py": "workers/test_http_worker.py",
     "workers/http_pool.py": "workers/test_transport.py",
     "workers/http_session.py": "workers/test_http_worker.py",
     "routers/settings.py": "routers/test_event_stream.py",
     "wire/engines/manner.py": "wire/engines/test_contract.py",
     "workers/settings.py": "workers/test_spec.py",
+    "workers/lean_exchange.py": "workers/test_lean_answer.py",
     "workers/tokenizers.py": "workers/test_registry.py",
 }
 """Modules that show only through another, and the tests of that one."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from smg.core.request import InferenceRequest, ReplyHead, Sink
     from smg.routers.judge import Judge
-    from smg.workers.http_exchange import HttpAnswer
+    from smg.workers.http_answer import HttpAnswer
     from smg.workers.lease import Lease
 
 LAST_BYTES_SECS = 1.0
@@ -34,11 +34,12 @@ class EventStream:
 
     def __init__(self, request: InferenceRequest, answer: HttpAnswer, judge: Judge, max_event_bytes: int) -> None:
         self._request = request
-        self._chunks = answer.chunks()
+        self._answer = answer
         self._watch = answer.watch
         self._judge = judge
         self._relay = EventRelay(max_event_bytes)
         self._left_secs = LAST_BYTES_SECS
+        self._ending = False
 
     async def pass_on(self, head: ReplyHead, sink: Sink, lease: Lease) -> None:
         """Relay to the last event; the caller's answer is finished before the worker's connection is.
@@ -46,28 +47,42 @@ class EventStream:
         Raises:
             UpstreamError: The stream broke off, began with an error, or ended without saying that it is whole.
         """
-        await self._begin(head, sink)
-        while not self._relay.ended:
+        more = await self._begin(head, sink)
+        while more and not self._relay.ended:
             await self._watch.drained(sink)
-            if not (events := await (self._in_time(self._next()) if self._finished() else self._next())):
-                break
-            sink.write(events)
+            self._ending = self._finished()
+            more = await (self._in_time(self._go_on(sink)) if self._ending else self._go_on(sink))
         self._end(sink, lease)
         sink.finish()
-        await self._in_time(self._to_the_end())
+        if more:
+            await self._in_time(self._answer.pour(_drop))
 
-    async def _begin(self, head: ReplyHead, sink: Sink) -> None:
+    async def _begin(self, head: ReplyHead, sink: Sink) -> bool:
         """Hand over the head with the first data; comments before it wait, so that another worker may be tried."""
-        waiting = b""
-        while not self._relay.begun:
-            events = await self._next()
-            waiting += events
-            if not self._relay.begun and (not events or len(waiting) > self._relay.max_event_bytes):
-                raise self._judge.broken("the worker's stream ended before it began")
+        waiting = bytearray()
+
+        def take(data: bytes) -> bool:
+            waiting.extend(self._read(data))
+            return not self._relay.begun and len(waiting) <= self._relay.max_event_bytes
+
+        more = await self._answer.pour(take)
+        if not self._relay.begun:
+            raise self._judge.broken("the worker's stream ended before it began")
         if self._relay.failure is not None:
             raise self._judge.told(self._relay.failure)
         sink.start(head)
-        sink.write(waiting)
+        sink.write(bytes(waiting))
+        return more
+
+    async def _go_on(self, sink: Sink) -> bool:
+        """Hand on what comes until the caller is slow, or the stream ends or turns to its last events."""
+
+        def take(data: bytes) -> bool:
+            if events := self._read(data):
+                sink.write(events)
+            return not (self._relay.ended or sink.paused or (self._finished() and not self._ending))
+
+        return await self._answer.pour(take)
 
     def _finished(self) -> bool:
         finished = self._relay.finished
@@ -77,27 +92,18 @@ class EventStream:
     def _asked(self) -> int:
         return choices_asked(self._request.endpoint, self._request.body)
 
-    async def _next(self) -> bytes:
-        """Return the next whole events; nothing at the end of the body, or of what may be passed on."""
-        async for chunk in self._chunks:
-            try:
-                events = self._relay.feed(chunk)
-            except EventTooLargeError as error:
-                raise self._judge.broken("the worker sent too large an event") from error
-            if self._relay.begun:
-                self._watch.output()
-            if events or self._relay.ended:
-                return events
-        return b""
+    def _read(self, data: bytes) -> bytes:
+        """Return the whole events that ``data`` completes."""
+        try:
+            events = self._relay.feed(data)
+        except EventTooLargeError as error:
+            raise self._judge.broken("the worker sent too large an event") from error
+        if self._relay.begun:
+            self._watch.output()
+        return events
 
-    async def _to_the_end(self) -> bytes:
-        """Read what nobody is to see, so that the connection can be used again; return nothing."""
-        async for _ in self._chunks:
-            pass
-        return b""
-
-    async def _in_time(self, reading: Coroutine[None, None, bytes]) -> bytes:
-        """Return what is read after the answer itself; nothing if that is a failure or silence, which is none any more.
+    async def _in_time(self, reading: Coroutine[None, None, bool]) -> bool:
+        """Read what comes after the answer itself; failure and silence are none any more, only its end.
 
         Only reading takes of the time, not a wait for the caller.
         """
@@ -107,7 +113,7 @@ class EventStream:
             async with asyncio.timeout(self._left_secs):
                 return await reading
         except (TimeoutError, UpstreamError):
-            return b""
+            return False
         finally:
             self._left_secs -= asyncio.get_running_loop().time() - began
 
@@ -121,3 +127,8 @@ class EventStream:
         elif not (self._relay.done or self._finished()):
             raise self._judge.broken("the worker ended the stream without completing it")
         lease.settle(Outcome.SUCCEEDED)
+
+
+def _drop(_data: bytes) -> bool:
+    """Take what nobody is to see, so that the connection can be used again."""
+    return True

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from smg.core.request import InferenceRequest, Sink
     from smg.routers.settings import StreamSettings
     from smg.workers.fleet import Fleet
-    from smg.workers.http_exchange import HttpAnswer
+    from smg.workers.http_answer import HttpAnswer
     from smg.workers.lease import Lease
     from smg.workers.worker import Worker
 
@@ -85,7 +85,7 @@ class HttpRouter(Router):
                 await PlainAnswer(request, answer, judge).pass_on(head, sink)
         lease.settle(Outcome.SUCCEEDED)
 
-    def _outgoing(self, worker: HttpWorker, request: InferenceRequest) -> tuple[Sequence[tuple[str, str]], bytes]:
+    def _outgoing(self, worker: HttpWorker, request: InferenceRequest) -> tuple[Sequence[tuple[bytes, bytes]], bytes]:
         headers = upstream_headers(
             request.headers, request_id=request.id, api_key=worker.settings.api_key, gateway_auth=self._gateway_auth
         )

@@ -20,7 +20,7 @@ from smg.wire.secrets import shows
 if TYPE_CHECKING:
     from smg.core.request import InferenceRequest, RawHeaders
     from smg.wire.told import ToldError
-    from smg.workers.http_exchange import HttpAnswer
+    from smg.workers.http_answer import HttpAnswer
     from smg.workers.http_worker import HttpWorker
     from smg.workers.lease import Lease
 

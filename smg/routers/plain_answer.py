@@ -10,12 +10,9 @@ from smg.wire.codings import codings_of
 from smg.wire.told import BrokenJsonError, told_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from smg.core.request import InferenceRequest, ReplyHead, Sink
     from smg.routers.judge import Judge
-    from smg.workers.http_exchange import HttpAnswer
-    from smg.workers.watch import Watch
+    from smg.workers.http_answer import HttpAnswer
 
 WHOLE_BYTES = 1 << 20
 """A plain answer up to this size is read whole before the caller sees its head, so that a worker which breaks off in
@@ -43,17 +40,38 @@ class PlainAnswer:
         Raises:
             UpstreamError: The answer broke off; or it was short enough to be looked at, and is none.
         """
-        chunks = self._answer.chunks()
         self._answer.watch.output()
-        begun, ended = await _begin(chunks, self._most_held())
+        begun, ended = await self._begin(self._most_held())
         if ended:
             self._check(begun)
             head = dataclasses.replace(head, length=len(begun))
         sink.start(head)
         sink.write(begun)
         if not ended:
-            await _pass_on(chunks, sink, self._answer.watch)
+            await self._go_on(sink)
         sink.finish()
+
+    async def _begin(self, most: int) -> tuple[bytes, bool]:
+        """Take the body, or a little more than ``most`` of it; return what came, and whether it has ended."""
+        begun = bytearray()
+
+        def take(data: bytes) -> bool:
+            begun.extend(data)
+            return len(begun) <= most
+
+        more = await self._answer.pour(take)
+        return bytes(begun), not more
+
+    async def _go_on(self, sink: Sink) -> None:
+        """Hand the rest on, as fast as the caller takes it."""
+
+        def take(data: bytes) -> bool:
+            sink.write(data)
+            return not sink.paused
+
+        await self._answer.watch.drained(sink)
+        while await self._answer.pour(take):
+            await self._answer.watch.drained(sink)
 
     def _most_held(self) -> int:
         """Return how much may be held back: nothing of what will be too large, nor of a stream in a coding."""
@@ -61,8 +79,15 @@ class PlainAnswer:
         return 0 if passing else WHOLE_BYTES
 
     def _check(self, body: bytes) -> None:
-        """Raise the error for a body that is no answer; one in a coding that was asked for is not looked into."""
-        if codings_of(self._answer.headers) or (self._request.endpoint, self._answer.content_type) == BINARY:
+        """Raise the error for a body that is no answer.
+
+        One that came at once though it is too large is not looked into, nor one in a coding that was asked for.
+        """
+        if (
+            len(body) > WHOLE_BYTES
+            or codings_of(self._answer.headers)
+            or (self._request.endpoint, self._answer.content_type) == BINARY
+        ):
             return
         try:
             error = told_error(body, or_list=self._request.endpoint not in OBJECTS)
@@ -70,22 +95,3 @@ class PlainAnswer:
             raise self._judge.broken("the worker did not answer in json") from broken
         if error is not None:
             raise self._judge.told(error)
-
-
-async def _begin(chunks: AsyncIterator[bytes], most: int) -> tuple[bytes, bool]:
-    """Read the body, or a little more than ``most`` of it; return what came, and whether it has ended."""
-    begun: list[bytes] = []
-    size = 0
-    async for chunk in chunks:
-        begun.append(chunk)
-        size += len(chunk)
-        if size > most:
-            return b"".join(begun), False
-    return b"".join(begun), True
-
-
-async def _pass_on(chunks: AsyncIterator[bytes], sink: Sink, watch: Watch) -> None:
-    await watch.drained(sink)
-    async for chunk in chunks:
-        sink.write(chunk)
-        await watch.drained(sink)

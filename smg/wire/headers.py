@@ -7,12 +7,13 @@ a worker as it was; such a request is refused rather than changed.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from smg.core.errors import InvalidRequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from smg.core.request import RawHeaders
 
 HOP_BY_HOP = frozenset({
@@ -34,12 +35,12 @@ CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 INTERNAL = (b"x-smg-", b"x-forwarded-", b"x-data-parallel-rank")
 """What only the gateway may say to a worker, however a caller spells it: its own fields, who called, which rank."""
 
-_not_carried = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+CARRIED = bytes(byte for byte in range(256) if byte == 0x09 or (byte >= 0x20 and byte != 0x7F))  # noqa: PLR2004
 
 
 def upstream_headers(
     headers: RawHeaders, *, request_id: str, api_key: str | None, gateway_auth: bool
-) -> list[tuple[str, str]]:
+) -> list[tuple[bytes, bytes]]:
     """Return the fields a worker gets: every value in order, less those that are not for it.
 
     Args:
@@ -54,12 +55,26 @@ def upstream_headers(
     dropped = HOP_BY_HOP | MADE_BY_THE_CLIENT | named_by_connection(headers)
     if gateway_auth or api_key is not None:
         dropped |= CREDENTIALS
-    kept = [(name, value) for name, value in headers if passes_up(name.lower(), dropped)]
-    result = [(carried(name), carried(value)) for name, value in kept]
-    result.append(("x-request-id", request_id))
+    kept = [field for field in headers if passes_up(field[0].lower(), dropped)]
+    check_carried(kept)
+    kept.append((REQUEST_ID, request_id.encode()))
     if api_key is not None:
-        result.append(("authorization", f"Bearer {api_key}"))
-    return result
+        kept.append((b"authorization", b"Bearer " + api_key.encode()))
+    return kept
+
+
+def request_head(start: str, host: bytes, headers: Iterable[tuple[bytes, bytes]], length: int | None) -> bytes:
+    """Return the head of a request to a worker.
+
+    Args:
+        start: Method and path.
+        host: What the worker is known by.
+        headers: All other fields.
+        length: Bytes of the body; None where there is none.
+    """
+    fields = b"".join([b"%b: %b\r\n" % field for field in headers])
+    end = b"\r\n" if length is None else b"content-length: %d\r\n\r\n" % length
+    return b"%b HTTP/1.1\r\nhost: %b\r\n%b%b" % (start.encode(), host, fields, end)
 
 
 def downstream_headers(headers: RawHeaders) -> RawHeaders:
@@ -82,12 +97,19 @@ def passes_up(name: bytes, dropped: frozenset[bytes]) -> bool:
     return name not in dropped and not name.replace(b"_", b"-").startswith(INTERNAL)
 
 
-def carried(field: bytes) -> str:
-    """Return a name or value as text that encodes to the very same bytes."""
+def check_carried(fields: Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuse fields that not every way to a worker would carry as they are."""
+    block = b"".join([part for field in fields for part in field])
+    if block.translate(None, CARRIED):
+        raise InvalidRequestError("a header field holds a control character")
+    if not block.isascii():
+        _check_utf_8(fields)
+
+
+def _check_utf_8(fields: Iterable[tuple[bytes, bytes]]) -> None:
     try:
-        text = field.decode()
+        for name, value in fields:
+            name.decode()
+            value.decode()
     except UnicodeDecodeError:
         raise InvalidRequestError("a header field is not utf-8") from None
-    if _not_carried.search(text):
-        raise InvalidRequestError("a header field holds a control character")
-    return text

@@ -46,6 +46,11 @@ class ChunkedBody:
         self.content: bytes | bytearray = bytearray()
         self.done = False
 
+    @property
+    def between(self) -> bool:
+        """Whether a chunk's size is what comes next, and nothing of it has come."""
+        return not self._kept and self._step == self._size
+
     def feed(self, data: bytes) -> bytes:
         """Take ``data`` and return what of it belongs to the next message.
 

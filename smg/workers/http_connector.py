@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import aiohttp
 from typing_extensions import override
@@ -21,23 +22,53 @@ if TYPE_CHECKING:
     from aiohttp.client import ClientTimeout
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
     from smg.core.words import WorkerId
+
+NO_TIMEOUT = aiohttp.ClientTimeout()
+"""Each exchange is watched."""
 
 _made: ContextVar[list[bool] | None] = ContextVar("made", default=None)
 
 
 class TellingConnector(aiohttp.TCPConnector):
-    """Notes each connection it makes for the exchange that runs."""
+    """Notes each connection it makes for the exchange that runs, and lends connections without a session."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._fresh: WeakSet[ResponseHandler] = WeakSet()
+
+    async def borrow(self, aim: ClientRequest) -> tuple[Connection, bool]:
+        """Return a free connection or a new one, and whether it is new; it is to be released or closed.
+
+        What a pooled connection has received unasked makes it unusable: it would pass for the next answer.
+
+        Raises:
+            aiohttp.ClientError: No connection could be made.
+        """
+        while True:
+            connection = await self.connect(aim, [], NO_TIMEOUT)
+            protocol = connection.protocol
+            assert protocol is not None  # noqa: S101  (a connection has one until it is released)
+            fresh = protocol in self._fresh
+            self._fresh.discard(protocol)
+            if protocol.is_connected() and not protocol.should_close:
+                return connection, fresh
+            connection.close()
+            if fresh:
+                raise aiohttp.ServerDisconnectedError
 
     @override
     async def _create_connection(
         self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
     ) -> ResponseHandler:
-        if (made := _made.get()) is not None:
-            made.append(True)
-        return await super()._create_connection(req, traces, timeout)
+        if (noted := _made.get()) is not None:
+            noted.append(True)
+        made = await super()._create_connection(req, traces, timeout)
+        self._fresh.add(made)
+        return made
 
 
 @contextmanager

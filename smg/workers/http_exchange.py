@@ -1,4 +1,4 @@
-"""One request to an HTTP engine and its answer, over one connection that is given back or closed."""
+"""One request to an HTTP engine and its answer over aiohttp's session: through TLS, and through proxies."""
 
 from __future__ import annotations
 
@@ -7,103 +7,75 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 from multidict import CIMultiDict
+from typing_extensions import override
 from yarl import URL
 
-from smg.core.errors import Retry, UpstreamError
+from smg.workers.http_answer import HttpAnswer, content_type
 from smg.workers.http_connector import stale_errors
 from smg.workers.http_session import WholeBody
 from smg.workers.upstream_errors import closed_errors, http_errors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable
 
-    from smg.core.request import RawHeaders
     from smg.core.words import WorkerId
+    from smg.workers.http_answer import Outgoing, Reach
     from smg.workers.watch import Watch
 
 
-class HttpAnswer:
-    """An engine's answer whose head is in.
+class SessionAnswer(HttpAnswer):
+    """An answer that aiohttp reads."""
 
-    Attributes:
-        status: 100 to 999, as the engine sent it; redirects are not followed.
-        headers: As they came, repeats kept, the body's coding untouched.
-        length: Bytes of the body as the engine announced it; None where it did not.
-        content_type: In lower case, without parameters; empty where it named none.
-        watch: The exchange's clocks; who reads the body tells them of output and of pauses.
-    """
-
-    __slots__ = ("_response", "_worker_id", "content_type", "headers", "length", "status", "watch")
+    __slots__ = ("_response", "content_type", "headers", "length", "status", "watch", "worker_id")
 
     def __init__(self, worker_id: WorkerId, response: aiohttp.ClientResponse, watch: Watch) -> None:
-        self._worker_id = worker_id
         self._response = response
+        self.worker_id = worker_id
         self.watch = watch
         self.status = response.status
-        self.headers: RawHeaders = response.raw_headers
+        self.headers = response.raw_headers
         self.length = response.content_length
-        named = next((value for name, value in self.headers if name.lower() == b"content-type"), b"")
-        self.content_type = named.partition(b";")[0].strip().lower()
+        self.content_type = content_type(self.headers)
 
-    async def read(self, limit_bytes: int) -> bytes:
-        """Return the whole body.
-
-        Raises:
-            UpstreamError: The body is longer than ``limit_bytes``, or broke off.
-        """
-        body = bytearray()
-        async for chunk in self.chunks():
-            body += chunk
-            if len(body) > limit_bytes:
-                raise UpstreamError(self._worker_id, "the worker's answer is too long", retry=Retry.NEVER)
-        return bytes(body)
-
+    @override
     def break_off(self) -> None:
-        """Fail whoever waits for the body: closing a session leaves its readers waiting."""
         self._response.content.set_exception(aiohttp.ServerDisconnectedError())
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body's bytes as they come; raises UpstreamError where it breaks off or is late."""
-        content = self._response.content
-        while True:
-            with http_errors(self._worker_id), closed_errors(self._worker_id):
-                chunk = await content.readany()
-            if not chunk:
-                return
+    @override
+    async def pour(self, take: Callable[[bytes], bool]) -> bool:
+        while data := await self._next():
             self.watch.chunk()
-            yield chunk
+            if not take(data):
+                return True
+        return False
+
+    async def _next(self) -> bytes:
+        with http_errors(self.worker_id), closed_errors(self.worker_id):
+            return await self._response.content.readany()
 
 
 @asynccontextmanager
-async def exchange(  # noqa: PLR0913, PLR0917 - one per part of a request
-    worker_id: WorkerId,
-    session: aiohttp.ClientSession,
-    method: str,
-    url: str,
-    headers: Sequence[tuple[str, str]],
-    body: bytes | None,
-    *,
-    running: set[HttpAnswer],
-    watch: Watch,
-    server_name: str | None = None,
+async def session_exchange(  # noqa: PLR0917 - one per part of a request
+    reach: Reach, session: aiohttp.ClientSession, outgoing: Outgoing, watch: Watch, running: set[HttpAnswer]
 ) -> AsyncIterator[HttpAnswer]:
     """Send exactly one request and yield when the head is in; leaving before the body's end closes the connection.
 
     ``watch`` ends it all when one of its clocks runs out. The answer stands in ``running`` meanwhile, so that whoever
     closes the session can break it off.
     """
+    worker_id, body = reach.worker_id, outgoing.body
     async with watch:
         with http_errors(worker_id), closed_errors(worker_id), stale_errors(worker_id):
             response = await session.request(
-                method,
-                URL(url, encoded=True),
-                headers=_spelt_alike(headers),
+                outgoing.method,
+                URL(reach.base_url + outgoing.path, encoded=True),
+                headers=_spelt_alike(outgoing.headers),
                 data=None if body is None else WholeBody(body, watch.sent),
                 allow_redirects=False,
-                server_hostname=server_name,
+                server_hostname=reach.settings.tls.server_name,
             )
         watch.head()
-        answer = HttpAnswer(worker_id, response, watch)
+        answer = SessionAnswer(worker_id, response, watch)
         running.add(answer)
         try:
             yield answer
@@ -112,7 +84,7 @@ async def exchange(  # noqa: PLR0913, PLR0917 - one per part of a request
             response.close()  # after the body's end the connection is back in the pool, and this does nothing
 
 
-def _spelt_alike(headers: Sequence[tuple[str, str]]) -> CIMultiDict[str]:
+def _spelt_alike(headers: Iterable[tuple[bytes, bytes]]) -> CIMultiDict[str]:
     """Return the fields with every repeat spelt as its first: aiohttp would keep but the last of two spellings."""
-    spelling: dict[str, str] = {}
-    return CIMultiDict((spelling.setdefault(name.lower(), name), value) for name, value in headers)
+    spelling: dict[bytes, str] = {}
+    return CIMultiDict((spelling.setdefault(name.lower(), name.decode()), value.decode()) for name, value in headers)

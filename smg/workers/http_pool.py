@@ -4,27 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smg.workers.http_exchange import session_exchange
 from smg.workers.http_session import control_session, data_session
+from smg.workers.lean_exchange import lean_exchange, way
 
 if TYPE_CHECKING:
-    import ssl
+    from contextlib import AbstractAsyncContextManager
 
     import aiohttp
 
-    from smg.workers.http_exchange import HttpAnswer
-    from smg.workers.settings import WorkerDefaults
+    from smg.workers.http_answer import HttpAnswer, Outgoing, Reach
+    from smg.workers.watch import Watch
 
 
 class Pool:
-    """A session, and the answers that come over it.
+    """A session, and the answers that come over its connections.
 
     Attributes:
         running: Answers whose head is in and whose body is not yet read to its end.
     """
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, reach: Reach, session: aiohttp.ClientSession) -> None:
         self.session = session
         self.running: set[HttpAnswer] = set()
+        self._reach = reach
+        self._way = way(reach, session) if reach.straight else None
+
+    def exchange(self, outgoing: Outgoing, watch: Watch) -> AbstractAsyncContextManager[HttpAnswer]:
+        """Send exactly one request; entering returns when the answer's head is in.
+
+        Raises:
+            UpstreamError: On entering, and while the body is read.
+        """
+        if self._way is not None:
+            return lean_exchange(self._way, outgoing, watch, self.running)
+        return session_exchange(self._reach, self.session, outgoing, watch, self.running)
 
     async def close(self) -> None:
         """Close every connection and break off what is read from them; may be called twice."""
@@ -33,11 +47,11 @@ class Pool:
             answer.break_off()
 
 
-def data_pool(settings: WorkerDefaults, context: ssl.SSLContext | None) -> Pool:
+def data_pool(reach: Reach) -> Pool:
     """Return the connections for callers' requests; needs a running loop."""
-    return Pool(data_session(settings, context))
+    return Pool(reach, data_session(reach.settings, reach.context))
 
 
-def control_pool(settings: WorkerDefaults, context: ssl.SSLContext | None) -> Pool:
+def control_pool(reach: Reach) -> Pool:
     """Return the connections for probes and administration."""
-    return Pool(control_session(settings, context))
+    return Pool(reach, control_session(reach.settings, reach.context))

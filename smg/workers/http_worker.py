@@ -13,7 +13,7 @@ from typing_extensions import override
 from smg.core.errors import Retry, UpstreamConnectError, UpstreamError, UpstreamUnavailableError
 from smg.core.words import ConnectionMode, Runtime
 from smg.wire.splice import set_field
-from smg.workers.http_exchange import exchange
+from smg.workers.http_answer import Outgoing, Reach
 from smg.workers.http_facts import discover_facts, model_words, read_loads, server_words
 from smg.workers.http_pool import control_pool, data_pool
 from smg.workers.tls import ssl_context
@@ -24,10 +24,13 @@ from smg.workers.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
+    from typing import TypeAlias
 
     from smg.core.generation import RankLoad
-    from smg.workers.http_exchange import HttpAnswer
+    from smg.workers.http_answer import HttpAnswer
     from smg.workers.http_pool import Pool
+
+    Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 CONTROL_BODY_BYTES = 4 * 1024 * 1024
 FLUSH_SECS = 45.0
@@ -48,8 +51,9 @@ class HttpWorker(Worker):
         if self._data is not None:
             return
         context = await asyncio.to_thread(ssl_context, self.settings.tls) if self.address.secure else None
-        self._data = self._transport(partial(data_pool, self.settings, context))
-        self._control = self._transport(partial(control_pool, self.settings, context))
+        reach = Reach(self.id, self.base_url, self.settings, context)
+        self._data = self._transport(partial(data_pool, reach))
+        self._control = self._transport(partial(control_pool, reach))
 
     def _transport(self, make: Callable[[], Pool]) -> Transport[Pool]:
         return Transport(make, drain_secs=self.settings.health.drain_secs, observer=self._observer)
@@ -70,7 +74,7 @@ class HttpWorker(Worker):
         self,
         method: str,
         path: str,
-        headers: Sequence[tuple[str, str]],
+        headers: Headers,
         body: bytes | None,
         *,
         watch: Watch | None = None,
@@ -84,15 +88,15 @@ class HttpWorker(Worker):
             UpstreamError: On entering, and while the body is read.
         """
         watch = watch or Watch(self.id, self.settings.timeouts, stream=False)
-        return self._exchange(self._data, method, path, headers, body, watch)
+        return self._exchange(self._data, Outgoing(method, path, headers, body), watch)
 
-    def prepare(self, headers: Sequence[tuple[str, str]], body: bytes) -> tuple[Sequence[tuple[str, str]], bytes]:
+    def prepare(self, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
         """Put the data-parallel rank into a request the way this engine reads it; without a rank nothing changes."""
         if self.rank is None:
             return headers, body
         if self.runtime is Runtime.VLLM:
-            return [*headers, ("X-data-parallel-rank", str(self.rank))], body
-        return headers, set_field(body, "data_parallel_rank", str(self.rank).encode())
+            return [*headers, (b"X-data-parallel-rank", b"%d" % self.rank)], body
+        return headers, set_field(body, "data_parallel_rank", b"%d" % self.rank)
 
     @override
     async def check_health(self) -> None:
@@ -175,30 +179,20 @@ class HttpWorker(Worker):
         self, method: str, path: str, secs: float | None = None, body: bytes | None = None
     ) -> AbstractAsyncContextManager[HttpAnswer]:
         key = self.settings.api_key
-        headers = [] if key is None else [("Authorization", f"Bearer {key}")]
-        headers += [] if body is None else [("Content-Type", "application/json")]
+        headers = [] if key is None else [(b"Authorization", b"Bearer " + key.encode())]
+        headers += [] if body is None else [(b"Content-Type", b"application/json")]
         total = self.settings.health.timeout_secs if secs is None else secs
         watch = Watch(self.id, within(self.settings.timeouts, total), stream=False)
-        return self._exchange(self._control, method, path, headers, body, watch)
+        return self._exchange(self._control, Outgoing(method, path, headers, body), watch)
 
     @asynccontextmanager
-    async def _exchange(  # noqa: PLR0917 - one per part of a request
-        self,
-        transport: Transport[Pool] | None,
-        method: str,
-        path: str,
-        headers: Sequence[tuple[str, str]],
-        body: bytes | None,
-        watch: Watch,
+    async def _exchange(
+        self, transport: Transport[Pool] | None, outgoing: Outgoing, watch: Watch
     ) -> AsyncIterator[HttpAnswer]:
         if transport is None:
             raise UpstreamConnectError(self.id, "the worker is not started", retry=Retry.SAFE)
-        name, url = self.settings.tls.server_name, self.base_url + path
         with transport.line as pool:
-            running, session = pool.running, pool.session
-            async with exchange(
-                self.id, session, method, url, headers, body, running=running, watch=watch, server_name=name
-            ) as answer:
+            async with pool.exchange(outgoing, watch) as answer:
                 yield answer
 
     def _require_ok(self, answer: HttpAnswer) -> None:

@@ -10,6 +10,8 @@ import pytest
 from smg.core.errors import Retry, UpstreamConnectError, UpstreamError, UpstreamTimeoutError
 from smg.core.words import Runtime
 from smg.resilience.settings import ClockSettings
+from smg.workers.http_exchange import SessionAnswer
+from smg.workers.lean_answer import LeanAnswer
 from smg.workers.settings import PoolSettings
 from tests.workers.engines import HttpEngine, http_engine, silent_server
 from tests.workers.support import http_worker, until, with_defaults
@@ -17,7 +19,7 @@ from tests.workers.support import http_worker, until, with_defaults
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from smg.workers.http_exchange import HttpAnswer
+    from smg.workers.http_answer import HttpAnswer
     from smg.workers.http_worker import HttpWorker
 
 LEFT_SECS = 0.25
@@ -29,9 +31,10 @@ async def engine() -> AsyncIterator[tuple[HttpEngine, str]]:
         yield served
 
 
-@pytest.fixture
-async def worker(engine: tuple[HttpEngine, str]) -> AsyncIterator[HttpWorker]:
-    worker = http_worker(engine[1])
+@pytest.fixture(params=["lean", "session"])
+async def worker(engine: tuple[HttpEngine, str], request: pytest.FixtureRequest) -> AsyncIterator[HttpWorker]:
+    """A worker reached straight, and one that has to look for proxies, whose exchanges aiohttp does."""
+    worker = http_worker(engine[1], proxy={"trust_env": request.param == "session"})
     await worker.start()
     yield worker
     await worker.aclose()
@@ -39,7 +42,7 @@ async def worker(engine: tuple[HttpEngine, str]) -> AsyncIterator[HttpWorker]:
 
 async def test_bytes_and_fields_pass_as_they_are(worker: HttpWorker, engine: tuple[HttpEngine, str]) -> None:
     """A request carries the given fields and body, and nothing aiohttp would add."""
-    async with worker.exchange("POST", "/echo?a=%2F", [("X-A", "1"), ("X-A", "2")], b"body") as answer:
+    async with worker.exchange("POST", "/echo?a=%2F", [(b"X-A", b"1"), (b"X-A", b"2")], b"body") as answer:
         body = await answer.read(100)
 
     assert body == b"body"
@@ -52,7 +55,7 @@ async def test_bytes_and_fields_pass_as_they_are(worker: HttpWorker, engine: tup
 
 async def test_a_repeat_in_another_spelling_is_kept(worker: HttpWorker, engine: tuple[HttpEngine, str]) -> None:
     """A client takes a field spelt otherwise for a new value of the first; no value is lost to that."""
-    async with worker.exchange("POST", "/echo", [("X-A", "1"), ("x-b", "3"), ("x-a", "2")], b"") as answer:
+    async with worker.exchange("POST", "/echo", [(b"X-A", b"1"), (b"x-b", b"3"), (b"x-a", b"2")], b"") as answer:
         await answer.read(100)
 
     assert engine[0].seen[0][2].getall("x-a") == ["1", "2"]
@@ -113,11 +116,11 @@ async def test_the_rank_never_reaches_the_socket(engine: tuple[HttpEngine, str])
     ("runtime", "headers", "body"),
     [
         pytest.param(Runtime.SGLANG, [], b'{"a":1,"data_parallel_rank":0}', id="sglang"),
-        pytest.param(Runtime.VLLM, [("X-data-parallel-rank", "0")], b'{"a":1}', id="vllm"),
+        pytest.param(Runtime.VLLM, [(b"X-data-parallel-rank", b"0")], b'{"a":1}', id="vllm"),
     ],
 )
 async def test_rank_zero_travels_the_runtimes_way(
-    runtime: Runtime, headers: list[tuple[str, str]], body: bytes
+    runtime: Runtime, headers: list[tuple[bytes, bytes]], body: bytes
 ) -> None:
     """Rank 0 is a rank and is said, in a field or in a header."""
     worker = http_worker("http://h:1@0", runtime=runtime.value)
@@ -139,8 +142,7 @@ async def test_a_caller_who_leaves_closes_the_connection(
 
     async def call() -> None:
         async with worker.exchange("POST", "/hold", [], b"{}") as answer:
-            async for _ in answer.chunks():
-                pass
+            await answer.pour(lambda _: True)
 
     task = asyncio.get_running_loop().create_task(call())
     await asyncio.wait_for(engine[0].arrived.wait(), 5)
@@ -155,8 +157,7 @@ async def test_leaving_before_the_end_closes_the_connection(worker: HttpWorker, 
     """Whoever stops reading without being cancelled ends the engine's work as well."""
     engine[0].hold = "body"
     async with worker.exchange("POST", "/hold", [], b"{}") as answer:
-        async for _ in answer.chunks():
-            break
+        assert await answer.pour(lambda _: False)
 
     await asyncio.wait_for(engine[0].gone.wait(), LEFT_SECS)
 
@@ -262,8 +263,7 @@ async def test_closing_a_worker_ends_its_exchanges(worker: HttpWorker, engine: t
     async with asyncio.timeout(5), worker.exchange("POST", "/hold", [], b"{}") as answer:
         await worker.aclose()
         with pytest.raises(UpstreamError):
-            async for _ in answer.chunks():
-                pass
+            await answer.pour(lambda _: True)
 
 
 async def test_closing_a_worker_wakes_those_who_wait(worker: HttpWorker, engine: tuple[HttpEngine, str]) -> None:
@@ -271,15 +271,22 @@ async def test_closing_a_worker_wakes_those_who_wait(worker: HttpWorker, engine:
     engine[0].hold = "body"
     async with asyncio.timeout(5), worker.exchange("POST", "/hold", [], b"{}") as answer, asyncio.TaskGroup() as group:
         reading = group.create_task(_read_on(answer))
-        await until(lambda: answer._response.content._waiter is not None)
+        await until(lambda: waits(answer))
         await worker.aclose()
         await reading
 
 
+def waits(answer: HttpAnswer) -> bool:
+    """Tell whether somebody waits for more of the body."""
+    if isinstance(answer, LeanAnswer):
+        return answer._woken is not None
+    assert isinstance(answer, SessionAnswer)
+    return answer._response.content._waiter is not None
+
+
 async def _read_on(answer: HttpAnswer) -> None:
     with pytest.raises(UpstreamError):
-        async for _ in answer.chunks():
-            pass
+        await answer.pour(lambda _: True)
 
 
 async def test_discovery_reads_models_runtime_and_context() -> None:

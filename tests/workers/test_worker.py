@@ -36,8 +36,7 @@ async def relay(worker: Worker) -> None:
     """Read an answer that does not end."""
     if isinstance(worker, HttpWorker):
         async with worker.exchange("POST", "/hold", [], b"{}") as answer:
-            async for _ in answer.chunks():
-                pass
+            await answer.pour(lambda _: True)
     elif isinstance(worker, GrpcWorker):
         async with worker.generate(generation()) as deltas:
             async for _ in deltas:

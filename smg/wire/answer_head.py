@@ -1,0 +1,94 @@
+"""The head of a worker's answer, read as strictly as a request's: one meaning, or the worker's failure.
+
+A response is framed by its length, by chunks, or by the connection's end, and says so once. What two readers could
+understand in two ways would let a worker put an answer of its own before the next caller of the connection.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from smg.core.errors import BadFramingError
+from smg.core.request import RawHeaders  # noqa: TC001  (the types of pure functions are read with them)
+from smg.wire.http_head import CLEAN, FIELD, LENGTH
+
+MAX_HEAD_BYTES = 64 << 10
+MAX_FIELDS = 256
+
+LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n]*+)?\r\n")
+FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+BODILESS = frozenset({204, 304})
+
+
+@dataclass(slots=True)
+class AnswerHead:
+    """What a head says.
+
+    Attributes:
+        length: Bytes of body, 0 where there is none; None where the chunks or the connection's end tell.
+        chunked: The body comes in chunks.
+        keep_alive: Another request may follow on the connection.
+    """
+
+    status: int
+    headers: RawHeaders
+    length: int | None
+    chunked: bool
+    keep_alive: bool
+
+
+def read_answer_head(block: bytes) -> AnswerHead:
+    """Return what ``block``, which ends with its first empty line, says.
+
+    Raises:
+        BadFramingError: It is not plain HTTP/1, or is framed in two ways.
+    """
+    line = LINE.match(block)
+    if line is None or len(block) > MAX_HEAD_BYTES or block.translate(None, CLEAN):
+        raise _malformed()
+    status = int(line[2])
+    headers = _fields(block, line.end() - 1)
+    length, chunked, options = _framing(headers)
+    if status in BODILESS or status < 200:  # noqa: PLR2004
+        length, chunked = 0, False
+    framed = chunked or length is not None
+    modern = line[1] == b"1"
+    keep_alive = framed and b"close" not in options and (modern or b"keep-alive" in options)
+    return AnswerHead(status, headers, length, chunked, keep_alive)
+
+
+def check_answer_begun(part: bytes) -> None:
+    """Refuse a head that is not complete and has become too long; raises BadFramingError."""
+    if len(part) > MAX_HEAD_BYTES:
+        raise _malformed()
+
+
+def _fields(block: bytes, start: int) -> RawHeaders:
+    fields = FIELD.findall(block, start)
+    # Each match takes one line break, so as many as there are lines means that every line is a field.
+    if len(fields) != block.count(b"\n") - 2 or len(fields) > MAX_FIELDS:
+        raise _malformed()
+    if b" \r" in block or b"\t\r" in block:
+        return tuple((name, value.rstrip(b" \t")) for name, value in fields)
+    return tuple(fields)
+
+
+def _framing(headers: RawHeaders) -> tuple[int | None, bool, bytes]:
+    """Return the length, whether there are chunks, and the connection's options in lower case."""
+    said: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if (key := name.lower()) in FRAMING:
+            if key in said and said[key] != value and key != b"connection":
+                raise _malformed()
+            said[key] = said[key] + b"," + value if key == b"connection" and key in said else value
+    length, coding = said.get(b"content-length"), said.get(b"transfer-encoding")
+    if coding is not None and (length is not None or coding.lower() != b"chunked"):
+        raise _malformed()
+    if length is not None and not LENGTH.fullmatch(length):
+        raise _malformed()
+    return None if length is None else int(length), coding is not None, said.get(b"connection", b"").lower()
+
+
+def _malformed() -> BadFramingError:
+    return BadFramingError("the answer is not plain http/1.1")

@@ -1,0 +1,115 @@
+"""What is asked of an HTTP engine and what it answers, whatever carries them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from smg.core.errors import Retry, UpstreamError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Sequence
+
+    from smg.core.request import RawHeaders
+    from smg.core.words import WorkerId
+    from smg.workers.settings import WorkerDefaults
+    from smg.workers.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How one worker is reached.
+
+    Attributes:
+        base_url: What is dialled, without a path.
+        context: For its TLS; None where it has none.
+    """
+
+    worker_id: WorkerId
+    base_url: str
+    settings: WorkerDefaults
+    context: ssl.SSLContext | None
+
+    @property
+    def straight(self) -> bool:
+        """Whether nothing stands between a connection and the engine: neither TLS nor, maybe, a proxy."""
+        proxy = self.settings.proxy
+        return self.base_url.startswith("http://") and proxy.url is None and not proxy.trust_env
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request as it goes to an engine.
+
+    Attributes:
+        path: With its query, as it stands on the wire.
+        headers: All but ``Host`` and those that frame the message.
+        body: None for a request without one.
+    """
+
+    method: str
+    path: str
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes | None
+
+
+class HttpAnswer(ABC):
+    """An engine's answer whose head is in.
+
+    Attributes:
+        status: 200 to 999, as the engine sent it; redirects are not followed.
+        headers: As they came, repeats kept, the body's coding untouched.
+        length: Bytes of the body as the engine announced it; None where it did not.
+        content_type: In lower case, without parameters; empty where it named none.
+        watch: The exchange's clocks; who takes the body tells them of output and of pauses.
+    """
+
+    __slots__ = ()
+
+    worker_id: WorkerId
+    status: int
+    headers: RawHeaders
+    length: int | None
+    content_type: bytes
+    watch: Watch
+
+    @abstractmethod
+    async def pour(self, take: Callable[[bytes], bool]) -> bool:
+        """Hand the body's bytes to ``take`` as they come, until it returns False: for now it wants no more.
+
+        ``take`` runs where the bytes arrive; it neither waits nor blocks. What it raises is raised here.
+
+        Returns:
+            Whether more may come; False once the body has ended.
+
+        Raises:
+            UpstreamError: The body broke off.
+        """
+
+    @abstractmethod
+    def break_off(self) -> None:
+        """Fail whoever waits for the body: the worker is closed."""
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            UpstreamError: The body is longer than ``limit_bytes``, or broke off.
+        """
+        body = bytearray()
+
+        def take(data: bytes) -> bool:
+            body.extend(data)
+            return len(body) <= limit_bytes
+
+        if await self.pour(take) or len(body) > limit_bytes:
+            raise UpstreamError(self.worker_id, "the worker's answer is too long", retry=Retry.NEVER)
+        return bytes(body)
+
+
+def content_type(headers: RawHeaders) -> bytes:
+    """Return the first ``Content-Type``, in lower case and without parameters; empty where there is none."""
+    named = next((value for name, value in headers if name.lower() == b"content-type"), b"")
+    return named.partition(b";")[0].strip().lower()

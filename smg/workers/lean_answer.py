@@ -1,0 +1,241 @@
+"""An answer that is read by ourselves, on a connection of the worker's own pool.
+
+For the length of an exchange this is the protocol on the connection; aiohttp's own is put back before the connection
+goes back into the pool, and hears meanwhile only of the connection's end. Bytes are handed on where they arrive: no
+task, no queue and no future per piece of a body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from typing_extensions import override
+
+from smg.core.errors import BadFramingError, DownstreamError, Retry, StaleConnectionError, UpstreamError
+from smg.wire.answer_body import body_of
+from smg.wire.answer_head import check_answer_begun, read_answer_head
+from smg.wire.http_head import HEAD_END
+from smg.workers.http_answer import HttpAnswer, content_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp.connector import Connection
+
+    from smg.core.words import WorkerId
+    from smg.wire.answer_body import AnswerBody
+    from smg.workers.watch import Watch
+
+HELD_BYTES = 256 << 10
+"""Of a body that nobody takes at the moment; beyond, nothing more is read."""
+
+JOINED_BYTES = 64 << 10
+"""A body up to this size leaves in one write with its head."""
+
+SWITCHING = 101
+
+
+class LeanAnswer(HttpAnswer, asyncio.Protocol):
+    """The exchange's protocol, and its answer once the head is in."""
+
+    __slots__ = (
+        *("_body", "_connection", "_ended", "_failure", "_fresh", "_held", "_keep_alive", "_lost", "_own", "_paused"),
+        *("_take", "_transport", "_unsent", "_woken"),
+        *("content_type", "headers", "length", "status", "watch", "worker_id"),
+    )
+
+    def __init__(self, worker_id: WorkerId, connection: Connection, watch: Watch, *, fresh: bool) -> None:
+        """Take over a connection; ``fresh`` where it was made for this exchange."""
+        self.worker_id = worker_id
+        self.watch = watch
+        self._connection = connection
+        self._own = connection.protocol
+        self._transport = cast("asyncio.Transport", connection.transport)
+        self._fresh = fresh
+        self._body: AnswerBody | None = None
+        self._held = b""
+        self._take: Callable[[bytes], bool] | None = None
+        self._woken: asyncio.Future[None] | None = None
+        self._failure: Exception | None = None
+        self._keep_alive = False
+        self._ended = self._lost = self._paused = self._unsent = False
+        self._transport.set_protocol(self)
+
+    # What the exchange asks for.
+
+    async def ask(self, head: bytes, body: bytes) -> None:
+        """Send the request and wait for the answer's head; raises UpstreamError."""
+        if len(body) <= JOINED_BYTES:
+            self._transport.write(head + body)
+        else:
+            self._transport.writelines((head, body))
+        if not self._unsent:
+            self.watch.sent()
+        await self._event()
+
+    @override
+    async def pour(self, take: Callable[[bytes], bool]) -> bool:
+        if self._held:
+            held, self._held = self._held, b""
+            self.watch.chunk()
+            if not take(held):
+                return not self._over
+        if self._failure is not None:
+            raise self._failure
+        if not self._ended:
+            self._take = take
+            self._read_on()
+            try:
+                await self._event()
+            finally:
+                self._take = None
+        return not self._over
+
+    @property
+    def _over(self) -> bool:
+        """Whether the body has ended well and all of it was taken."""
+        return self._ended and not self._held and self._failure is None
+
+    @override
+    def break_off(self) -> None:
+        self._fail(UpstreamError(self.worker_id, "the worker was removed", retry=Retry.IF_IDEMPOTENT))
+
+    def part(self) -> None:
+        """Give the connection back, or close it where the exchange is not over or leaves it in doubt."""
+        if self._ended and self._keep_alive and not self._lost and self._failure is None and not self._unsent:
+            self._read_on()
+            self._transport.set_protocol(cast("asyncio.Protocol", self._own))
+            self._connection.release()
+        else:
+            self._transport.abort()
+            self._connection.close()
+
+    async def _event(self) -> None:
+        """Wait until there is something to be told."""
+        if self._failure is not None:
+            raise self._failure
+        self._woken = asyncio.get_running_loop().create_future()
+        try:
+            await self._woken
+        finally:
+            self._woken = None
+
+    # What the transport tells.
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self._ended:
+            self._keep_alive = False  # nobody asked for that
+        elif self._body is None:
+            self._read_head(self._held + data)
+        else:
+            self._feed(self._body, data)
+
+    @override
+    def pause_writing(self) -> None:
+        self._unsent = True
+
+    @override
+    def resume_writing(self) -> None:
+        self._unsent = False
+        self.watch.sent()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        if self._own is not None:
+            self._own.connection_lost(exc)
+        if self._ended:
+            return
+        if self._body is not None and self._body.endless and exc is None:
+            self._ended = True
+            self._wake()
+        elif self._body is None and not self._held and not self._fresh:
+            message = "the worker had closed the connection"
+            self._fail(StaleConnectionError(self.worker_id, message, retry=Retry.IF_IDEMPOTENT))
+        else:
+            self._fail(UpstreamError(self.worker_id, "the worker closed the connection", retry=Retry.IF_IDEMPOTENT))
+
+    # Reading.
+
+    def _read_head(self, data: bytes) -> None:
+        end = data.find(HEAD_END) + len(HEAD_END)
+        try:
+            if end < len(HEAD_END):
+                check_answer_begun(data)
+                self._held = data
+                return
+            head = read_answer_head(data[:end])
+            if head.status == SWITCHING:
+                raise BadFramingError("the worker speaks another protocol now")
+        except DownstreamError as error:
+            self._garbled(error)
+            return
+        if head.status < 200:  # noqa: PLR2004
+            self._held = b""
+            self._read_head(data[end:])
+            return
+        self.watch.head()
+        self.status, self.headers, self.length = head.status, head.headers, head.length
+        self.content_type = content_type(head.headers)
+        self._keep_alive, self._held = head.keep_alive, b""
+        self._body = body_of(head)
+        self._feed(self._body, data[end:])
+        self._wake()
+
+    def _feed(self, body: AnswerBody, data: bytes) -> None:
+        try:
+            found = body.feed(data) if data else b""
+        except DownstreamError as error:
+            self._garbled(error)
+            return
+        if body.done:
+            self._keep_alive = self._keep_alive and not body.beyond
+            self._ended = True
+        if found:
+            self._hand_on(found)
+        if body.done:
+            self._wake()
+
+    def _hand_on(self, data: bytes) -> None:
+        if self._take is None:
+            self._hold(data)
+            return
+        self.watch.chunk()
+        try:
+            wanted = self._take(data)
+        except Exception as error:  # noqa: BLE001  (raised on where the body is awaited)
+            self._fail(error)
+            return
+        if not wanted:
+            self._take = None
+            self._wake()
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) > HELD_BYTES and not self._paused and not self._ended:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _read_on(self) -> None:
+        if self._paused and not self._lost:
+            self._paused = False
+            self._transport.resume_reading()
+
+    # Telling.
+
+    def _garbled(self, error: DownstreamError) -> None:
+        told = UpstreamError(self.worker_id, "the worker did not answer in HTTP", retry=Retry.IF_IDEMPOTENT)
+        told.__cause__ = error
+        self._fail(told)
+
+    def _fail(self, error: Exception) -> None:
+        if self._failure is None:
+            self._failure, self._ended = error, True
+            if self._woken is not None and not self._woken.done():
+                self._woken.set_exception(error)
+
+    def _wake(self) -> None:
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)

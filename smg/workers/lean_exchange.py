@@ -1,0 +1,73 @@
+"""One request to an HTTP engine and its answer, spoken by ourselves on a connection of the worker's own pool.
+
+aiohttp's session makes, keeps and counts the connections. This is the way to plain ``http://`` workers that no proxy
+stands before; the others go through the session itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import aiohttp
+from yarl import URL
+
+from smg.wire.headers import request_head
+from smg.workers.lean_answer import LeanAnswer
+from smg.workers.upstream_errors import http_errors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from smg.core.words import WorkerId
+    from smg.workers.http_answer import HttpAnswer, Outgoing, Reach
+    from smg.workers.http_connector import TellingConnector
+    from smg.workers.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the exchanges over one session's connections go; made once.
+
+    Attributes:
+        aim: What the pool connects to, in its own words.
+        host: The request's ``Host``.
+    """
+
+    worker_id: WorkerId
+    pool: TellingConnector
+    aim: aiohttp.ClientRequest
+    host: bytes
+
+
+def way(reach: Reach, session: aiohttp.ClientSession) -> Way:
+    """Return the way over ``session``'s own connections; needs a running loop."""
+    aim = aiohttp.ClientRequest("POST", URL(reach.base_url), loop=asyncio.get_running_loop())
+    return Way(reach.worker_id, cast("TellingConnector", session.connector), aim, aim.headers["Host"].encode())
+
+
+@asynccontextmanager
+async def lean_exchange(
+    way: Way, outgoing: Outgoing, watch: Watch, running: set[HttpAnswer]
+) -> AsyncIterator[HttpAnswer]:
+    """Send exactly one request and yield when the head is in; leaving before the body's end closes the connection.
+
+    ``watch`` ends it all when one of its clocks runs out. The answer stands in ``running`` meanwhile, so that whoever
+    closes the session can break it off.
+    """
+    body = outgoing.body
+    start = f"{outgoing.method} {outgoing.path}"
+    head = request_head(start, way.host, outgoing.headers, None if body is None else len(body))
+    async with watch:
+        with http_errors(way.worker_id):
+            connection, fresh = await way.pool.borrow(way.aim)
+        answer = LeanAnswer(way.worker_id, connection, watch, fresh=fresh)
+        running.add(answer)
+        try:
+            await answer.ask(head, body or b"")
+            yield answer
+        finally:
+            running.discard(answer)
+            answer.part()
