@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from tests.faults.soak.ledger import Asked, Ledger
 
 ADD_SECS = 15.0
+FROZEN = "grpc-frozen"
+THAW_SECS = 1.5
+"""How long a worker that was frozen reads what had been sent to it meanwhile."""
+
 AFTER_SECS = 6.0
 """How long after a worker is well again what it broke may still end: the longest clock that has begun by then."""
 
@@ -69,6 +73,13 @@ class Field:
         """Tell whether a worker was ill at any time between two."""
         return any(
             spell.backend == backend and spell.since <= until and since <= spell.until + AFTER_SECS
+            for spell in self.spells
+        )
+
+    def unread(self, at: float, backend: str = "") -> bool:
+        """Tell whether a worker, or this one, was frozen at a time: it notes only later what it was asked before."""
+        return any(
+            spell.name == FROZEN and backend in {"", spell.backend} and spell.since <= at <= spell.until + THAW_SECS
             for spell in self.spells
         )
 

@@ -12,6 +12,7 @@ from typing_extensions import override
 from tests.faults.back.http_backend import Door
 from tests.faults.back.http_words import chunk, error_body, plain
 from tests.faults.back.steps import Close, Reset, ResetStream, Send, Silence, Status, Wait
+from tests.faults.soak.field import FROZEN
 from tests.faults.soak.ledger import well
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ ILLS: dict[str, Ill] = {
     "http-error-event": HttpSaying(told_error),
     "http-garbage": HttpSaying(lambda _: [GARBAGE, Reset()]),
     "grpc-refused": Refused(),
-    "grpc-frozen": Frozen(),
+    FROZEN: Frozen(),
     "grpc-goaway": GoneAway(),
     "grpc-silent": GrpcSaying(lambda _: [Silence()]),
     "grpc-internal": GrpcSaying(lambda _: [Status(13)]),

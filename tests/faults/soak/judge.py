@@ -6,19 +6,30 @@ import asyncio
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tests.faults.soak.said import Said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.faults.back.asking import Answer
     from tests.faults.back.book import Attempt
     from tests.faults.soak.callers import Outcome
     from tests.faults.soak.ledger import Ledger
 
-    WasIll = Callable[[str, float, float], bool]
+
+class History(Protocol):
+    """What befell the workers."""
+
+    def was_ill(self, backend: str, since: float, until: float) -> bool:
+        """Tell whether a worker was ill at any time between two."""
+        ...
+
+    def unread(self, at: float, backend: str = "") -> bool:
+        """Tell whether a worker, or this one, was frozen at a time: it notes only later what it was asked before."""
+        ...
+
 
 END_SECS = 20.0
 OK = 200
@@ -35,7 +46,7 @@ class Judge:
     """
 
     ledger: Ledger
-    was_ill: WasIll
+    history: History
     ends: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     _waiting: deque[Outcome] = field(default_factory=deque)
@@ -62,7 +73,9 @@ class Judge:
             self.judge(time.monotonic())
 
     def judge(self, now: float) -> None:
-        """Judge every outcome whose attempts have ended, or should have."""
+        """Judge every outcome whose attempts have ended, or should have; none while some may not have been read."""
+        if self.history.unread(now):
+            return
         waiting, self._waiting = self._waiting, deque()
         for outcome in waiting:
             attempts, late = self.ledger.of(outcome.request_id), now - outcome.ended_at > END_SECS
@@ -73,13 +86,16 @@ class Judge:
             self.ledger.judged(outcome.request_id)
 
     def _judge(self, outcome: Outcome, attempts: list[Attempt]) -> None:
-        end, faults = verdict(outcome, attempts, self.was_ill)
+        end, faults = verdict(outcome, attempts, self.history)
         self.ends[end] += 1
         self.wrong += [f"{outcome.request_id}: {fault}" for fault in faults]
 
 
-def verdict(outcome: Outcome, attempts: list[Attempt], was_ill: WasIll) -> tuple[str, list[str]]:
+def verdict(outcome: Outcome, noted: list[Attempt], history: History) -> tuple[str, list[str]]:
     """Return how a request ended, and what was wrong with it."""
+    attempts = sorted(
+        noted, key=lambda each: not history.unread(each.begun_at, each.backend)
+    )  # asked first, noted last
     faults = [f"{each.backend} still works for it" for each in attempts if each.ended is None]
     if outcome.kind == "leaving" and not outcome.fault:
         return "left", faults
@@ -92,7 +108,7 @@ def verdict(outcome: Outcome, attempts: list[Attempt], was_ill: WasIll) -> tuple
     if faults or not broken(answer):
         return "failed" if faults else "whole", faults
     last = attempts[-1]
-    if not was_ill(last.backend, last.begun_at, outcome.ended_at):
+    if not history.was_ill(last.backend, last.begun_at, outcome.ended_at):
         return "failed", [f"broken by {last.backend}, which was well: {answer.errors}"]
     return "broken", []
 

@@ -52,7 +52,7 @@ class Soak:
         """Return the figures, and what was wrong."""
         rng = random.Random(self.seed)
         async with fielded() as (field, watch):
-            judge = Judge(field.ledger, field.was_ill)
+            judge = Judge(field.ledger, field)
             callers = Callers(field.port, random.Random(rng.random()), judge.take)
             await callers.run(WARM_SECS, self.rate)
             await watch.begin()
@@ -139,4 +139,5 @@ def figures(field: Field, callers: Callers, judge: Judge, watch: Watch) -> list[
         Figure("memory, MiB", watch.rss_bytes / (1 << 20)),
         Figure("error lines in the log", len(errors_in(watch)), most=0),
         Figure("longest delay of the loop, ms", 1e3 * watch.lag_secs),
+        Figure("the same of the loop of callers and engines, ms", 1e3 * watch.here_secs),
     ]

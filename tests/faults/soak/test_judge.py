@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from tests.faults.back.asking import Answer
@@ -32,11 +34,30 @@ def told(backend, pieces=99, end=DONE, request_id="stream.1"):
     return b"".join(map(event, Said(request_id, backend, stream=True).pieces[:pieces])) + end
 
 
-def judged(body, *ends, fields=STREAM, status=200, whole=True, ill=(), request_id="stream.1", fault=""):
+@dataclass
+class Health:
+    """What befell the workers."""
+
+    ill: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
+
+    def was_ill(self, backend, _since, _until):
+        """Tell whether a worker was ill."""
+        return backend in self.ill
+
+    def unread(self, _at, backend=""):
+        """Tell whether it was frozen."""
+        return backend in self.frozen if backend else bool(self.frozen)
+
+
+WELL_ALL = Health()
+
+
+def judged(body, *ends, fields=STREAM, status=200, whole=True, health=WELL_ALL, request_id="stream.1", fault=""):
     """Return the verdict on one answer."""
     answer = None if fault else Answer(status, fields, body, whole=whole)
     outcome = Outcome(request_id, 0.0, 1.0, answer, fault)
-    return verdict(outcome, attempts(request_id, *ends), lambda backend, _since, _until: backend in ill)
+    return verdict(outcome, attempts(request_id, *ends), health)
 
 
 WELL = ("http0", "answered")
@@ -54,7 +75,7 @@ def test_whole_answers_are_whole():
 
 def test_a_stream_that_an_ill_worker_broke_is_explained():
     """Once output was delivered nobody can make it good; by a worker that was well it is a failure."""
-    assert judged(told("http1", 2, ERROR), CUT, ill=("http1",)) == ("broken", [])
+    assert judged(told("http1", 2, ERROR), CUT, health=Health(("http1",))) == ("broken", [])
     assert judged(told("http1", 2, ERROR), CUT)[0] == "failed"
 
 
@@ -76,7 +97,7 @@ def test_a_stream_that_an_ill_worker_broke_is_explained():
 )
 def test_what_must_never_be_is_seen(found, body, ends):
     """Even of a worker that is ill."""
-    end, faults = judged(body, *ends, ill=("http0", "http1"))
+    end, faults = judged(body, *ends, health=Health(("http0", "http1")))
 
     assert end == "failed"
     assert any(found in fault for fault in faults)
@@ -90,10 +111,22 @@ def test_answers_that_are_none_are_failures():
     assert judged(b"", CUT, fault="hung for 30 s")[1] == ["failed: hung for 30 s (tried: http1 reset)"]
 
 
+def test_an_attempt_read_late_was_made_first():
+    """A worker that was frozen notes it when it reads again; until then nothing is judged."""
+    noted_last = (WELL, ("grpc0", "cancelled"))
+
+    assert judged(told("http0"), *noted_last, health=Health(frozen=("grpc0",))) == ("whole", [])
+    assert judged(told("http0"), *noted_last)[0] == "failed"
+    judge = Judge(Ledger(), Health(frozen=("grpc0",)))
+    judge.take(Outcome("leaving.1", 0.0, 1.0))
+    judge.judge(30.0)
+    assert judge.judged == 0
+
+
 def test_a_request_is_judged_when_its_attempts_have_ended():
     """Not before, and once; what begins after that is noted."""
     ledger = Ledger()
-    judge = Judge(ledger, lambda *_: False)
+    judge = Judge(ledger, Health())
     attempt = ledger.begin("leaving.1", "http0", 1)
     judge.take(Outcome("leaving.1", 0.0, 1.0))
     judge.judge(5.0)
@@ -110,7 +143,7 @@ def test_a_request_is_judged_when_its_attempts_have_ended():
 def test_an_engine_that_never_learns_of_an_end_is_seen():
     """Twenty seconds after its caller left, it still works."""
     ledger = Ledger()
-    judge = Judge(ledger, lambda *_: False)
+    judge = Judge(ledger, Health())
     ledger.begin("leaving.1", "http0", 1)
     judge.take(Outcome("leaving.1", 0.0, 1.0))
     judge.judge(30.0)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from tests.faults.vitals import Lag
+
 if TYPE_CHECKING:
     from tests.faults.processes import Program
 
@@ -23,6 +25,8 @@ class Watch:
 
     Attributes:
         rest: Tasks and descriptors of a gateway that has served and has nothing to do.
+        lag_secs: The longest delay of its loop.
+        here_secs: The same of the loop of callers and engines, which says what the machine is good for.
         left: What is above that once the last request has ended.
     """
 
@@ -30,6 +34,7 @@ class Watch:
     rest: dict[str, int] = field(default_factory=dict)
     left: dict[str, int] = field(default_factory=dict)
     lag_secs: float = 0.0
+    here_secs: float = 0.0
     least_in_flight: int = 0
     _rss: list[int] = field(default_factory=list)
 
@@ -48,7 +53,9 @@ class Watch:
 
     async def run(self) -> None:
         """Sample on and on until cancelled."""
+        here = Lag()
         while True:
+            self.here_secs = max(self.here_secs, here.taken()["max"])
             told = await self.ask()
             self._rss.append(told["rss_bytes"])
             self.lag_secs = max(self.lag_secs, told["lag"]["max"])
