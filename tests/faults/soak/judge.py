@@ -102,15 +102,24 @@ def verdict(outcome: Outcome, noted: list[Attempt], history: History) -> tuple[s
     answer = outcome.answer
     if answer is None or answer.status != OK:
         told = outcome.fault if answer is None else f"{answer.status} {answer.body[:200]!r}"
-        tried = ", ".join(f"{each.backend} {each.ended}" for each in attempts)
-        return "failed", [*faults, f"failed: {told} (tried: {tried})"]
+        return "failed", [*faults, f"failed: {told} ({tried(outcome, attempts)})"]
     faults += list(wrong_with(answer, outcome, attempts))
     if faults or not broken(answer):
         return "failed" if faults else "whole", faults
     last = attempts[-1]
     if not history.was_ill(last.backend, last.begun_at, outcome.ended_at):
-        return "failed", [f"broken by {last.backend}, which was well: {answer.errors}"]
+        return "failed", [f"broken by {last.backend}, which was well: {answer.errors} ({tried(outcome, attempts)})"]
     return "broken", []
+
+
+def tried(outcome: Outcome, attempts: list[Attempt]) -> str:
+    """Return what the ledger says of a request; times are seconds since its caller asked."""
+    told = [
+        f"{each.backend} from {each.begun_at - outcome.begun_at:.2f} {each.ended} at "
+        f"{(each.ended_at or each.begun_at) - outcome.begun_at:.2f} after {each.sent} bytes"
+        for each in attempts
+    ]
+    return f"tried: {', '.join(told) or 'nobody'}; over at {outcome.ended_at - outcome.begun_at:.2f}"
 
 
 def broken(answer: Answer) -> bool:

@@ -108,7 +108,8 @@ def test_answers_that_are_none_are_failures():
     assert judged(error_body(), CUT, status=502, fields=JSON)[0] == "failed"
     assert judged(told("http0"), WELL, whole=False)[1] == ["the body was cut short"]
     assert judged(told("http0"), WELL, request_id="plain.1")[0] == "failed"
-    assert judged(b"", CUT, fault="hung for 30 s")[1] == ["failed: hung for 30 s (tried: http1 reset)"]
+    (hung,) = judged(b"", CUT, fault="hung for 30 s")[1]
+    assert hung.startswith("failed: hung for 30 s (tried: http1 from ")
 
 
 def test_an_attempt_read_late_was_made_first():
