@@ -9,37 +9,42 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.faults.explained import EXPLAINED  # noqa: E402
-from tests.faults.report import Outcome, compared, read, shown  # noqa: E402
+from tests.faults.report import Outcome, compared, measured, not_measured, read, table  # noqa: E402
 
 CONTROL = {"SMG_FAULTS_BUILD": "control", "SMG_FAULTS": "short", "SMG_FAULTS_FUZZ": "60"}
 OURS_ONLY = "not T03 and not T04 and not t03 and not p30 and not j11_writes"
 """The control has no settings and no command; what tries only those is not asked of it."""
-MACHINES = "tests/resilience"
-"""B04: the state machines, put through as many schedules as the size asks for."""
-
 TIMEOUTS = {"short": "60", "scaled": "300", "full": "7200"}
+PROGRESS_SECS = 20.0
+ENDED = re.compile(r"(?=.*\b(PASSED|FAILED|ERROR|XFAIL|XPASS|SKIPPED)\b)(?=.*\[ *(\d+)%\]).*?::(\S+)")
 
 
 def main() -> int:
     """Run, print, judge."""
-    args = arguments()
+    args, begun = arguments(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         outcomes = run(args, Path(folder) / "gateway.xml")
-        lines = shown(outcomes)
+        figures = measured(outcomes)
+        lines = [*table(outcomes), *map(str, figures)]
+        if not args.group:
+            lines += not_measured(figures)
         if not args.no_control:
             control = run(args, Path(folder) / "control.xml", **CONTROL)
             lines += compared(outcomes, control, EXPLAINED)
-    failed = [each.name for each in outcomes if each.ended == "failed"]
-    print("\n".join([*lines, *(f"failed: {name}" for name in failed)]))
+    failed = [each for each in outcomes if each.ended == "failed"]
+    lines += [f"failed: {each.name}: {each.why}" for each in failed]
+    print("\n".join([*lines, f"took {(time.monotonic() - begun) / 60:.1f} min at size {args.size}"]))
     return 1 if failed or not outcomes or any("MISSED" in line for line in lines) else 0
 
 
@@ -49,24 +54,44 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", choices=sorted(TIMEOUTS), default="scaled", help="times and counts of the run")
     parser.add_argument("--group", default="", help="one group of the catalogue, by its letter, or any word of names")
     parser.add_argument("--no-control", action="store_true", help="leave the control out")
-    parser.add_argument("--processes", default="1", help="pytest processes; timed cases want a quiet machine")
+    parser.add_argument("--processes", default="0", help="pytest processes beside this; timed cases want none")
     return parser.parse_args()
+
+
+def wanted(group: str) -> str:
+    """Return pytest's expression for one group of the catalogue, or for the words given in its place."""
+    numbers = " or ".join(f"{group}{tens}" for tens in range(4)) if len(group) == 1 else group
+    return f"({numbers})" if numbers else ""
 
 
 def run(args: argparse.Namespace, report: Path, **variables: str) -> list[Outcome]:
     """Run the cases once and return how each ended; the control runs only what callers do, all marks aside."""
     on_control = "SMG_FAULTS_BUILD" in variables
-    where = ("tests/faults/front",) if on_control else ("tests/faults", MACHINES)
+    where = "tests/faults/front" if on_control else "tests/faults"
     command = [
-        *(sys.executable, "-m", "pytest", *where, "-q", "-p", "no:cacheprovider", f"--junitxml={report}"),
+        *(sys.executable, "-m", "pytest", where, "-v", "-p", "no:cacheprovider", f"--junitxml={report}"),
         *("-n", "2" if on_control else args.processes, f"--timeout={TIMEOUTS[args.size]}", "-o", "junit_family=xunit1"),
         *(["--runxfail"] if on_control else []),
-        *(["-k", " and ".join(filter(None, [args.group, OURS_ONLY if on_control else ""]))]),
+        *(["-k", " and ".join(filter(None, [wanted(args.group), OURS_ONLY if on_control else ""]))]),
     ]
     environment = {**os.environ, "SMG_FAULTS": args.size, **variables}
-    ended = subprocess.run(command, cwd=ROOT, env=environment, check=False, stdout=subprocess.PIPE, text=True)
-    print(f"{'control' if on_control else 'gateway'}: {ended.stdout.strip().splitlines()[-1]}", flush=True)
+    follow(command, "control" if on_control else "gateway", environment)
     return read(report) if report.exists() else []
+
+
+def follow(command: list[str], name: str, environment: dict[str, str]) -> None:
+    """Run pytest and say now and then how far it is, and at the end how it ended."""
+    begun = told = time.monotonic()
+    failed, line = 0, ""
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as tests:
+        for line in tests.stdout or ():
+            if (ended := ENDED.search(line)) is None:
+                continue
+            failed += ended[1] in {"FAILED", "ERROR", "XPASS"}
+            if (now := time.monotonic()) - told >= PROGRESS_SECS:
+                told = now
+                print(f"{name}: {ended[2]} %, {failed} failed, {now - begun:.0f} s, last {ended[3]}", flush=True)
+    print(f"{name}: " + line.strip("= \n"), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What a run shows: passed and failed per group, the figures beside their targets, the share the control fails.
 
 A test measures a figure by calling ``figure`` with pytest's ``record_property``; it travels in the JUnit file.
+Figures of one name and wording are one line: what must be 0 adds up, of anything else the worst is shown.
 """
 
 from __future__ import annotations
@@ -9,31 +10,81 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+    from typing import TypeAlias
 
-CASE = re.compile(r"(?:\[|test_)([PJLCUGWBROTXpjlcugwbrotx])(\d\d)(?=[-_\]\[]|$)")
+    Record: TypeAlias = Callable[[str, object], None]
+
+CASE = re.compile(r"(?:[\[-]|test_)([PJLCUGWBROTXpjlcugwbrotx])(\d\d)(?=[-_\]\[]|$)")
+MATRICES = {"F11": ("cells of the fault matrix", 240), "F13": ("hand-made bad requests", 400)}
+"""Figures that are the number of cases that carry one, at least so many, and the share of those that passed."""
+WANTED = tuple(f"F{number:02}" for number in (1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 13, 16, 17, 18, 19, 21))
+"""Figures that a whole run has to show."""
+ENDS = ("passed", "failed", "waits", "skipped")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number beside its target.
+
+    Attributes:
+        what: What was measured, with its unit.
+        target: The most it may be, or the least.
+        over: How many requests, streams, samples or cases it was taken over.
+    """
+
+    name: str
+    what: str
+    measured: float
+    target: float
+    over: int = 1
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether the target is reached."""
+        return self.measured >= self.target if self.at_least else self.measured <= self.target
+
+    def joined(self, other: Figure) -> Figure:
+        """Return both as one."""
+        adds_up = self.target == 0 and not self.at_least
+        pick = min if self.at_least else max
+        measured = self.measured + other.measured if adds_up else pick(self.measured, other.measured)
+        return replace(self, measured=measured, over=self.over + other.over)
+
+    def __str__(self) -> str:
+        bound = f"{'>=' if self.at_least else '<='} {self.target:.4g}"
+        verdict = "met" if self.met else "MISSED"
+        return f"{self.name}  {self.what}: {self.measured:.4g} (target {bound}, over {self.over}) {verdict}"
 
 
 @dataclass
 class Outcome:
-    """One case as it ended: ``passed``, ``failed``, ``waits`` (a named mechanism is not there) or ``skipped``."""
+    """One case as it ended: ``passed``, ``failed``, ``waits`` (a named mechanism is not there) or ``skipped``.
+
+    Attributes:
+        why: The first line of what a failed case said.
+    """
 
     name: str
     group: str
     number: str
     ended: str
     secs: float
-    figures: list[dict[str, Any]] = field(default_factory=list)
+    why: str = ""
+    figures: list[Figure] = field(default_factory=list)
 
 
-def figure(record: Callable[[str, object], None], name: str, what: str, measured: float, target: float) -> None:
-    """Note one figure of section 4; ``target`` is the most it may be."""
-    record(f"figure.{name}", json.dumps({"name": name, "what": what, "measured": measured, "target": target}))
+def figure(
+    record: Record, name: str, what: str, measured: float, target: float, *, over: int = 1, at_least: bool = False
+) -> None:
+    """Note one figure of section 4 of the catalogue; before what it says is asserted, so that a miss is shown too."""
+    record(f"figure.{name}", json.dumps(asdict(Figure(name, what, float(measured), target, over, at_least))))
 
 
 def read(path: Path) -> list[Outcome]:
@@ -46,9 +97,16 @@ def outcome(element: ET.Element) -> Outcome:
     name = element.get("name", "")
     module = element.get("classname", "")
     found = CASE.search(name)
-    figures = [json.loads(each.get("value", "")) for each in element.iter("property")]
+    figures = [Figure(**json.loads(each.get("value", ""))) for each in element.iter("property")]
     group, number = (found[1].upper(), found[2]) if found else ("-", "")
-    return Outcome(f"{module}::{name}", group, number, ended(element), float(element.get("time", 0)), figures)
+    secs, why = float(element.get("time", 0)), said(element)
+    return Outcome(f"{module}::{name}", group, number, ended(element), secs, why, figures)
+
+
+def said(element: ET.Element) -> str:
+    """Return the first line of a case's failure."""
+    told = (element.find("failure"), element.find("error"))
+    return next((each.get("message", "").partition("\n")[0][:200] for each in told if each is not None), "")
 
 
 def ended(element: ET.Element) -> str:
@@ -61,7 +119,7 @@ def ended(element: ET.Element) -> str:
     return "waits" if skipped.get("type") == "pytest.xfail" else "skipped"
 
 
-def groups(outcomes: list[Outcome]) -> dict[str, Counter[str]]:
+def groups(outcomes: Iterable[Outcome]) -> dict[str, Counter[str]]:
     """Return how many cases of each group ended how."""
     table: dict[str, Counter[str]] = {}
     for each in outcomes:
@@ -69,20 +127,42 @@ def groups(outcomes: list[Outcome]) -> dict[str, Counter[str]]:
     return dict(sorted(table.items()))
 
 
-def shown(outcomes: list[Outcome]) -> list[str]:
-    """Return the table of groups and figures as lines."""
-    lines = [f"{'group':8}{'passed':>8}{'failed':>8}{'waits':>8}{'skipped':>8}"]
-    for group, counts in groups(outcomes).items():
-        lines.append(f"{group:8}" + "".join(f"{counts[word]:8}" for word in ("passed", "failed", "waits", "skipped")))
-    for each in sorted((one for case in outcomes for one in case.figures), key=lambda one: str(one["name"])):
-        verdict = "met" if each["measured"] <= each["target"] else "MISSED"
-        lines.append(
-            f"{each['name']}  {each['what']}: {each['measured']:.4g} (target <= {each['target']:.4g}) {verdict}"
-        )
-    return lines
+def table(outcomes: Iterable[Outcome]) -> list[str]:
+    """Return the table of groups as lines, the sum last."""
+    counted = groups(outcomes)
+    rows = [*counted.items(), ("all", sum(counted.values(), Counter()))]
+    head = f"{'group':8}" + "".join(f"{word:>8}" for word in ENDS)
+    return [head, *(f"{group:8}" + "".join(f"{counts[word]:8}" for word in ENDS) for group, counts in rows)]
 
 
-def compared(outcomes: list[Outcome], control: list[Outcome], explained: Mapping[str, str]) -> list[str]:
+def measured(outcomes: Iterable[Outcome]) -> list[Figure]:
+    """Return the figures in order, each once."""
+    cases = list(outcomes)
+    found: dict[tuple[str, str], Figure] = {}
+    for each in [*(one for case in cases for one in case.figures), *matrices(cases)]:
+        key = each.name, each.what
+        found[key] = found[key].joined(each) if key in found else each
+    return [found[key] for key in sorted(found)]
+
+
+def matrices(outcomes: Iterable[Outcome]) -> list[Figure]:
+    """Return the figures that are counts of cases."""
+    figures = []
+    for name, (what, least) in MATRICES.items():
+        ends = [case.ended for case in outcomes if any(one.name == name for one in case.figures)]
+        if ends:
+            share = ends.count("passed") / len(ends)
+            figures.append(Figure(name, f"{what}, number", len(ends), least, len(ends), at_least=True))
+            figures.append(Figure(name, f"{what}, share answered exactly", share, 1.0, len(ends), at_least=True))
+    return figures
+
+
+def not_measured(figures: Iterable[Figure]) -> list[str]:
+    """Return a line for each wanted figure that is missing."""
+    return [f"{name}  not measured: MISSED" for name in WANTED if name not in {each.name for each in figures}]
+
+
+def compared(outcomes: Iterable[Outcome], control: Iterable[Outcome], explained: Mapping[str, str]) -> list[str]:
     """Return what the control says of the cases: the share it fails, and those it passes.
 
     ``explained`` gives, for the beginning of a case's name, why the control may pass it.
@@ -91,7 +171,7 @@ def compared(outcomes: list[Outcome], control: list[Outcome], explained: Mapping
     real = {each.name for each in outcomes if each.ended == "passed"}
     passed = [each.name for each in numbered if each.ended == "passed" and each.name in real]
     share = 100 * (1 - len(passed) / max(1, len(numbered)))
-    lines = [f"F33  the control fails {share:.1f} % of {len(numbered)} cases (target >= 95 %)"]
+    lines = [str(Figure("F33", "cases that the control fails, in %", share, 95, len(numbered), at_least=True))]
     for name in passed:
         reason = next((why for start, why in explained.items() if start in name), "NOT EXPLAINED")
         lines.append(f"     passes on the control: {name}: {reason}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.faults import profile
 from tests.faults.back.facing import facing, good
 from tests.faults.back.verdicts import refused, whole
+from tests.faults.report import figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
     from tests.faults.back.asking import Answer
     from tests.faults.back.facing import Scene
     from tests.faults.back.steps import Script
+    from tests.faults.report import Record
+
+PROMPT_SECS = profile.secs(5) + 0.3 + profile.SLACK_SECS
+"""When an answer is late that nothing has to be waited for: by then even a worker without a first byte is given up."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class Cell:
         want: Raises AssertionError unless the answer is right.
         attempts: How many attempts the ledger must show; None leaves it open.
         alone: One worker only, which always misbehaves.
-        within_secs: The answer must be there by then.
+        within_secs: The answer must be there by then: its deadline, 300 ms, and what a loaded machine may be late by.
         no_sooner_secs: It must not be there before.
         freed_secs: The worker must see the end of its attempt so soon after the caller's answer.
     """
@@ -39,7 +45,7 @@ class Cell:
     want: Callable[[Answer], None]
     attempts: int | None = 1
     alone: bool = False
-    within_secs: float = 10.0
+    within_secs: float = PROMPT_SECS
     no_sooner_secs: float = 0.0
     freed_secs: float | None = None
     asked: dict[str, Any] = field(default_factory=dict)
@@ -68,12 +74,17 @@ def both(case: str, variant: str, act: Script, *statuses: int, stream: bool, **m
     )
 
 
-async def play(cell: Cell) -> None:
+async def play(cell: Cell, record: Record) -> None:
     """Run one cell: caller and ledger must both agree, and nothing may stay behind."""
     acts = (cell.act,) if cell.alone else (cell.act, good(cell.mode, stream=cell.stream))
     workers = 1 if cell.alone else 2
     async with facing(cell.mode, *acts, workers=workers, **cell.settings) as scene:
-        answer = await scene.ask(stream=cell.stream, **cell.asked)
+        late = True
+        try:
+            answer = await scene.ask(stream=cell.stream, **cell.asked)
+            late = answer.secs + profile.SLACK_SECS > max(PROMPT_SECS, cell.within_secs)
+        finally:
+            figure(record, "F11", "answers later than their deadline + 300 ms", late, 0)
         cell.want(answer)
         assert cell.no_sooner_secs <= answer.secs <= cell.within_secs
         await _check_ledger(cell, scene)

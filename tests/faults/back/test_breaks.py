@@ -9,6 +9,6 @@ from tests.faults.back.u_breaks import CELLS
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=ids(CELLS))
-async def test_breaks(cell):
+async def test_breaks(cell, record_property):
     """An answer that breaks off is made good elsewhere before its first byte, and told after it."""
-    await play(cell)
+    await play(cell, record_property)

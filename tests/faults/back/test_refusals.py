@@ -9,6 +9,6 @@ from tests.faults.back.u_refusals import CELLS
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=ids(CELLS))
-async def test_refusals(cell):
+async def test_refusals(cell, record_property):
     """The caller gets exactly what the catalogue says, and the ledger shows as many attempts."""
-    await play(cell)
+    await play(cell, record_property)

@@ -9,12 +9,14 @@ import pytest
 
 from tests.faults.front.caller import exchange
 from tests.faults.profile import SLACK_SECS
+from tests.faults.report import figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.faults.front.caller import Answer
     from tests.faults.front.conftest import Front
+    from tests.faults.report import Record
 
 BANNERS = ("aiohttp", "python", "traceback", "llhttp", "uvloop", "127.0.0.1")
 
@@ -53,12 +55,13 @@ def named(name: str, group: str, names: Iterable[str]):
     return pytest.mark.parametrize(name, [pytest.param(word, id=f"{group}-{word}") for word in names])
 
 
-def check_refused(front: Front, case: Refusal) -> None:
+def check_refused(front: Front, case: Refusal, record: Record) -> None:
     """Send the bytes of a case and hold everything that happens against it."""
     ledger = front.worker.ledger
     forwarded, received = len(ledger.entries), ledger.received_bytes
     wanted = case.before + 1
     got = exchange(front.port, case.sent, 1 + SLACK_SECS, answers=None if case.closes else wanted)
+    figure(record, "F13", "bad requests passed on", len(ledger.entries) - forwarded - case.before, 0)
 
     if case.silent and not got.answers:
         assert got.closed

@@ -19,9 +19,9 @@ from tests.faults.report import figure
 
 
 @cases([*all_json(), *all_media()])
-def test_bad_body_is_refused(front, case):
+def test_bad_body_is_refused(front, case, record_property):
     """One error that names what is wrong, and no worker sees a byte."""
-    check_refused(front, case)
+    check_refused(front, case, record_property)
 
 
 def test_j11_writes_no_file():

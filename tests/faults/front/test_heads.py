@@ -12,10 +12,11 @@ from tests.faults.front.refusals import cases, check_refused
 from tests.faults.front.requests import GOOD_REQUEST
 
 
+
 @cases([*all_framing(), *all_heads()])
-def test_bad_head_is_refused(front, case):
+def test_bad_head_is_refused(front, case, record_property):
     """One error of the right form, the connection ends, and no worker sees a byte."""
-    check_refused(front, case)
+    check_refused(front, case, record_property)
 
 
 @pytest.mark.parametrize("name", good_variants())
