@@ -24,7 +24,7 @@ class GrpcBackend:
     Attributes:
         script: Goes before the play's acts where set.
         opening: Bytes every connection is answered with in place of HTTP/2; None speaks it.
-        max_streams: MAX_CONCURRENT_STREAMS as announced; None announces none.
+        max_streams: MAX_CONCURRENT_STREAMS as announced; h2's own default would be 100.
         thawed: While clear, nothing is read and nothing is sent, on any connection.
         calls: How often each method was called.
         well: Whether it says that it is.
@@ -34,7 +34,7 @@ class GrpcBackend:
         self.name, self.book, self.play, self.tls = name, book, play, tls
         self.script: Script | None = None
         self.opening: bytes | None = None
-        self.max_streams: int | None = None
+        self.max_streams = 1 << 20
         self.thawed = asyncio.Event()
         self.thawed.set()
         self.calls: dict[str, int] = {}

@@ -50,9 +50,8 @@ class Connection:
             self.writer.write(self.backend.opening)
             await self.writer.drain()
             return
-        if self.backend.max_streams is not None:
-            told = {SettingCodes.MAX_CONCURRENT_STREAMS: self.backend.max_streams}
-            self.h2.local_settings = Settings(client=False, initial_values=told)
+        told = {SettingCodes.MAX_CONCURRENT_STREAMS: self.backend.max_streams}
+        self.h2.local_settings = Settings(client=False, initial_values=told)
         self.h2.initiate_connection()
         self.flush()
         while data := await self.reader.read(1 << 16):
