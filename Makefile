@@ -54,8 +54,8 @@ cov: $(READY) ## Tests with branch coverage
 	@$(BIN)/python -m coverage run -m pytest -q -m "not engines and not proof"
 	@$(BIN)/python -m coverage report --skip-covered
 
-proof: $(READY) ## The measured promises: isolation, 4,000 leaving callers
-	@$(BIN)/python -m pytest -q -m proof -s tests/proof tests/workers
+proof: $(READY) ## The measured promises that need real minutes: dead workers, dead connections
+	@$(BIN)/python -m pytest -q -m proof -s tests/faults tests/workers
 
 faults: $(READY) ## The fault catalogue at a tenth of its size, against the gateway and against a control
 	@$(BIN)/python scripts/faults.py --size scaled

@@ -61,7 +61,7 @@ async def main(wall: Wall) -> None:
 
     lines = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    source, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     set_up_logging(LogSettings(json=True))
     changes = json.loads(sys.argv[1])
     async with Gateway(settings(changes.pop("workers"), **changes)) as gateway, asyncio.TaskGroup() as group:
@@ -70,6 +70,7 @@ async def main(wall: Wall) -> None:
         await asyncio.wait((told, signalled), return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
         signalled.cancel()
+    source.close()
 
 
 if __name__ == "__main__":

@@ -114,6 +114,7 @@ def program(module: str, *arguments: str, environment: Mapping[str, str] | None 
 def gateway_program(*workers: dict[str, Any], **changes: Any) -> Iterator[Program]:
     """Run a gateway under the test profile over these workers and wait until all are ready."""
     tree = settings(workers=list(workers), **changes)
-    with program("tests.faults.gateway_process", json.dumps(tree)) as gateway:
+    unclosed = {"PYTHONWARNINGS": "default::ResourceWarning"}
+    with program("tests.faults.gateway_process", json.dumps(tree), environment=unclosed) as gateway:
         gateway.until(lambda told: told["ready"] == len(workers))
         yield gateway

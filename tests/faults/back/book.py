@@ -53,16 +53,20 @@ class Book:
     """The attempts at all backends of a test, in order."""
 
     attempts: list[Attempt] = field(default_factory=list)
+    _of: dict[str, list[Attempt]] = field(default_factory=dict)
+    _running: list[Attempt] = field(default_factory=list)
 
     def begin(self, request_id: str, backend: str, connection: int) -> Attempt:
         """Note an attempt."""
-        attempt = Attempt(request_id, backend, len(self.of(request_id)) + 1, connection)
-        self.attempts.append(attempt)
+        known = self._of.setdefault(request_id, [])
+        attempt = Attempt(request_id, backend, len(known) + 1, connection)
+        for listed in (known, self.attempts, self._running):
+            listed.append(attempt)
         return attempt
 
     def of(self, request_id: str) -> list[Attempt]:
         """Return every attempt at one request."""
-        return [attempt for attempt in self.attempts if attempt.request_id == request_id]
+        return self._of.get(request_id, [])
 
     def at(self, backend: str) -> list[Attempt]:
         """Return every attempt at one backend."""
@@ -71,7 +75,8 @@ class Book:
     @property
     def running(self) -> int:
         """Attempts without an end."""
-        return sum(attempt.ended is None for attempt in self.attempts)
+        self._running = [attempt for attempt in self._running if attempt.ended is None]
+        return len(self._running)
 
 
 async def until(holds: Callable[[], object], within_secs: float = 5.0) -> float:

@@ -88,7 +88,7 @@ class Call:
         self.attempt = backend.book.begin(asked, backend.name, self.connection.number)
         self.attempt.engine_id = request.request_id
         self.attempt.headers, self.attempt.body = self.headers, self.received
-        script = backend.play.act(self.attempt.number) if backend.script is None else backend.script
+        script = backend.play.act(self.attempt) if backend.script is None else backend.script
         try:
             for step in script:
                 if self._left.is_set() or await self._step(step):

@@ -163,7 +163,7 @@ class HttpBackend:
             if line.startswith("POST"):
                 attempt = self.book.begin(fields.get("x-request-id", ""), self.name, connection)
                 attempt.headers, attempt.body = fields, body
-                script = self.play.act(attempt.number) if self.script is None else self.script
+                script = self.play.act(attempt) if self.script is None else self.script
                 if not await self._perform(script, attempt, reader, writer):
                     return
             elif not await self._control(path, reader, writer):

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
+    from tests.faults.back.book import Attempt
+
 
 class Step:
     """One thing a backend does."""
@@ -105,6 +107,6 @@ class Play:
 
     acts: Sequence[Script]
 
-    def act(self, number: int) -> Script:
-        """Return the script of the ``number``-th attempt at one request."""
-        return self.acts[min(number, len(self.acts)) - 1]
+    def act(self, attempt: Attempt) -> Script:
+        """Return the script of an attempt."""
+        return self.acts[min(attempt.number, len(self.acts)) - 1]

@@ -3,63 +3,121 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
+from tests.faults.back.asking import request
 
-def request_bytes(model: str, *, stream: bool, path: str = "/v1/chat/completions") -> bytes:
-    """Return one chat request."""
-    message = {"role": "user", "content": "Tell me of gateways."}
-    body = json.dumps({"model": model, "messages": [message], "stream": stream, "max_tokens": 8}).encode()
-    head = (
-        f"POST {path} HTTP/1.1\r\nhost: proof\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+PATIENCE_SECS = 60.0
 
 
 class Caller(asyncio.Protocol):
-    """One connection; ``first`` is done at the first byte, ``whole`` when a plain answer is whole."""
+    """One connection; ``begun`` is done at so many bytes of an answer, ``whole`` when a plain answer is whole."""
 
     def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.first: asyncio.Future[float] = loop.create_future()
-        self.whole: asyncio.Future[bytes] = loop.create_future()
         self.transport: Any = None
-        self._data = b""
-        self._wanted = b""
+        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.whole: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._data = bytearray()
+        self._least = 1
 
     def connection_made(self, transport: Any) -> None:
         """Keep the transport."""
         self.transport = transport
 
-    def ask(self, request: bytes, wanted: bytes = b"") -> None:
-        """Send a request; ``first`` waits for the bytes ``wanted``, or for any."""
-        self._data, self._wanted = b"", wanted
-        if self.whole.done():
-            self.whole = asyncio.get_running_loop().create_future()
-        self.transport.write(request)
+    def ask(self, sent: bytes, least: int = 1) -> None:
+        """Send a request; ``begun`` waits for ``least`` bytes."""
+        loop = asyncio.get_running_loop()
+        self.begun, self.whole = loop.create_future(), loop.create_future()
+        self._data, self._least = bytearray(), least
+        self.transport.write(sent)
 
     def data_received(self, data: bytes) -> None:
         """Note what was waited for."""
         self._data += data
-        if not self.first.done() and self._wanted in self._data:
-            self.first.set_result(time.monotonic())
+        if len(self._data) >= self._least and not self.begun.done():
+            self.begun.set_result(None)
         head, found, body = self._data.partition(b"\r\n\r\n")
         if found and not self.whole.done():
-            length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-            if length and len(body) >= int(length[0].split(b":")[1]):
-                self.whole.set_result(self._data)
+            lines = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+            if lines and len(body) >= int(lines[0].split(b":")[1]):
+                self.whole.set_result(int(head[9:12]))
 
     def connection_lost(self, _: Exception | None) -> None:
         """Tell who waits."""
-        for waited in (self.first, self.whole):
+        for waited in (self.begun, self.whole):
             if not waited.done():
                 waited.set_exception(ConnectionError("closed"))
                 waited.exception()
 
+    async def status(self, sent: bytes) -> int:
+        """Ask and return the status of the whole plain answer."""
+        self.ask(sent)
+        return await asyncio.wait_for(self.whole, PATIENCE_SECS)
 
-async def call(port: int) -> Caller:
-    """Connect one caller."""
-    _, caller = await asyncio.get_running_loop().create_connection(Caller, "127.0.0.1", port)
+
+async def call(port: int, address: str = "127.0.0.1") -> Caller:
+    """Connect one caller, from an address of the loopback net."""
+    loop = asyncio.get_running_loop()
+    _, caller = await loop.create_connection(Caller, "127.0.0.1", port, local_addr=(address, 0))
     return caller
+
+
+async def opened(port: int, names: list[str], model: str, at_once: int = 100) -> list[Caller]:
+    """Ask for a stream of each name and wait until each has begun."""
+    callers: list[Caller] = []
+    for start in range(0, len(names), at_once):
+        some = names[start : start + at_once]
+        batch = await asyncio.gather(*[call(port) for _ in some])
+        for caller, name in zip(batch, some, strict=True):
+            caller.ask(request(name, stream=True, model=model))
+        await asyncio.wait_for(asyncio.gather(*[caller.begun for caller in batch]), PATIENCE_SECS)
+        callers += batch
+    return callers
+
+
+async def in_lanes(names: list[str], lanes: int, work: Callable[[list[str]], Awaitable[None]]) -> None:
+    """Deal the names out to so many lanes and wait for all."""
+    await asyncio.gather(*[work(names[lane::lanes]) for lane in range(lanes)])
+
+
+async def at_rate(port: int, names: list[str], per_sec: float, model: str) -> dict[str, tuple[float, float]]:
+    """Ask once for each name, each when it is due whatever has become of the others.
+
+    Returns:
+        When each was due and when its whole answer was there; every answer must be a 200.
+    """
+    lanes = min(64, len(names))
+    callers = [await call(port) for _ in range(lanes)]
+    begun, times = time.monotonic() + 0.05, dict.fromkeys(names, (0.0, 0.0))
+
+    async def lane(number: int) -> None:
+        for turn in range(number, len(names), lanes):
+            due, name = begun + turn / per_sec, names[turn]
+            await asyncio.sleep(max(0, due - time.monotonic()))
+            assert await callers[number].status(request(name, stream=False, model=model)) == 200
+            times[name] = due, time.monotonic()
+
+    try:
+        await asyncio.gather(*map(lane, range(lanes)))
+    finally:
+        for caller in callers:
+            caller.transport.close()
+    return times
+
+
+def p99(samples: list[float]) -> float:
+    """Return the 99th percentile."""
+    ordered = sorted(samples)
+    return ordered[int((len(ordered) - 1) * 0.99)]
+
+
+def leave(callers: list[Caller]) -> None:
+    """Go, all at once."""
+    for caller in callers:
+        with suppress(AttributeError):
+            caller.transport.abort()
