@@ -6,7 +6,8 @@ import asyncio
 import functools
 import random
 import time
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +20,10 @@ from tests.faults.back.http_backend import Door
 from tests.faults.back.http_words import BEGUN, SSE_HEAD, head, plain
 from tests.faults.back.steps import Gate, Send, Silence, Wait
 from tests.faults.back.verdicts import whole
+from tests.faults.report import figure
+
+if TYPE_CHECKING:
+    from tests.faults.report import Record
 
 FREED_SECS = 0.25 + profile.SLACK_SECS
 SLOTS = 10
@@ -52,30 +57,63 @@ async def leave(port: int, name: str, *, stream: bool):
     return writer
 
 
+async def gone(scene, writers: dict[str, Any], at_once: int) -> dict[str, float]:
+    """Have the callers leave, so many at once; return when each left."""
+    times, names = {}, list(writers)
+    for start in range(0, len(names), at_once):
+        for name in names[start : start + at_once]:
+            times[name] = time.monotonic()
+            writers[name].transport.abort()
+        with suppress(TimeoutError):
+            await until(lambda: scene.book.running <= len(names) - len(times))
+    return times
+
+
+def freed(scene, times: dict[str, float], mode: str) -> list[float]:
+    """Return how long after its caller's leaving each worker saw the end, by the ledger, least first."""
+    how = "cancelled" if mode == "grpc" else "left"
+    return sorted(one.left_at - times[one.request_id] for one in scene.book.attempts if one.ended == how)
+
+
 @pytest.mark.parametrize(
     ("case", "phase", "mode", "stream", "act"), CELLS, ids=[f"{one[0]}-{one[1]}-{one[2]}" for one in CELLS]
 )
-async def test_leaving_frees_the_worker(case, phase, mode, stream, act):
+async def test_leaving_frees_the_worker(case, phase, mode, stream, act, record_property):
     """Each worker sees the end of each request within 250 ms of its caller's leaving; a gRPC engine also an Abort."""
     many = profile.count(4000 if case == "R05" else 2000, least=20)
     clocks: dict[str, Any] = {
         "worker_defaults": {"timeouts": {"first_byte_secs": 60, "first_token_secs": 60, "between_chunks_secs": 60}}
     }
     async with facing(mode, act, **clocks) as scene:
-        writers = [await leave(scene.port, f"r{number}", stream=stream) for number in range(many)]
+        writers = {f"r{number}": await leave(scene.port, f"r{number}", stream=stream) for number in range(many)}
         await until(lambda: len(scene.book.attempts) == many)
         await asyncio.sleep(0.05)
-        left = time.monotonic()
-        for writer in writers:
-            writer.transport.abort()
-        await until(lambda: not scene.book.running)
-        assert {attempt.ended for attempt in scene.book.attempts} == {"cancelled" if mode == "grpc" else "left"}
-        assert max((attempt.left_at or 0) - left for attempt in scene.book.attempts) <= FREED_SECS + many / 2000
-        assert len(scene.book.attempts) == many
+        took = freed(scene, await gone(scene, writers, many if case == "R05" else 10), mode)
+        note(record_property, case, took, many)
+        assert len(took) == len(scene.book.attempts) == many
+        assert took[-1] <= FREED_SECS + (many / 2000 if case == "R05" else 0)
         if mode == "grpc":
             await until(lambda: all(attempt.aborted_at for attempt in scene.book.attempts))
         await scene.clean()
     assert phase
+
+
+def note(record: Record, case: str, took: list[float], many: int) -> None:
+    """Note what the ledger shows of callers who left: one by one, or (R05) all in the same instant."""
+    figure(
+        record,
+        "F02",
+        "aborts that workers saw, share of callers who left",
+        len(took) / many,
+        1,
+        over=many,
+        at_least=True,
+    )
+    if case == "R05":
+        figure(record, "F02", "until the last of a whole crowd's aborts, secs", max(took, default=9), 2, over=many)
+    else:
+        p99 = took[int((len(took) - 1) * 0.99)] if took else 9
+        figure(record, "F02", "from leaving to the worker's abort, p99 in secs", p99, 0.25, over=many)
 
 
 def reached(scene, many: int) -> bool:
