@@ -18,6 +18,7 @@ from tests.faults.back.http_backend import Door
 from tests.faults.back.http_words import BEGUN, SSE_HEAD, chunk, error_body, event, plain
 from tests.faults.back.steps import Close, Gate, Reset, Send, Silence, Status, Wait
 from tests.faults.back.verdicts import broken, refused, whole
+from tests.faults.report import figure
 
 if TYPE_CHECKING:
     from tests.faults.back.steps import Script
@@ -82,7 +83,7 @@ async def metrics(scene) -> list[str]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_b02_one_probe(mode):
+async def test_b02_one_probe(mode, record_property):
     """Of a crowd that waits for a half-open breaker exactly one reaches the worker."""
     async with facing(mode, (), workers=1) as scene:
         backend, go_on = scene.backends[0], asyncio.Event()
@@ -94,6 +95,10 @@ async def test_b02_one_probe(mode):
         await asyncio.sleep(0.1)
         go_on.set()
         statuses = [answer.status for answer in await crowd]
+        probes = len(scene.book.attempts) - 5
+        figure(
+            record_property, "F09", "requests of a crowd that reach a half-open worker", probes, 1, over=len(statuses)
+        )
         assert (statuses.count(200), len(scene.book.attempts)) == (1, 6)
         assert set(statuses) == {200, 503}
         whole(await scene.ask("after", stream=True), stream=True)
@@ -203,7 +208,7 @@ async def test_b07_no_retry_after_the_first_byte(mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_b09_total_outage(mode):
+async def test_b09_total_outage(mode, record_property):
     """With every worker failing, attempts stay within 1.1 times the requests, and open workers see only probes."""
     async with facing(mode, FAILING[mode], workers=3) as scene:
         many, begun = profile.count(18_000, least=300), time.monotonic()
@@ -211,11 +216,13 @@ async def test_b09_total_outage(mode):
             statuses = {answer.status for answer in await at_once(scene, 10, stream=False, prefix=f"r{number}.")}
             assert statuses <= {502, 503}
         probes = 3 * 2 * (time.monotonic() - begun + 1)
+        ratio = len(scene.book.attempts) / many
+        figure(record_property, "F07", "attempts / requests in total outage", ratio, 1.1, over=many)
         assert len(scene.book.attempts) <= min(1.1 * many, 3 * 5 + 10 + probes)
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_b12_back_in_rotation(mode):
+async def test_b12_back_in_rotation(mode, record_property):
     """A worker that was dead serves within 5 s of answering again, without anybody's doing."""
     health = {"worker_defaults": {"health": {"check_interval_secs": 1.0}}}
     async with facing(mode, good(mode, stream=False), workers=2, **health) as scene:
@@ -230,6 +237,7 @@ async def test_b12_back_in_rotation(mode):
             assert time.monotonic() - back <= 5
             whole(await scene.ask(f"back{time.monotonic()}", stream=False), stream=False)
             await asyncio.sleep(0.02)
+        figure(record_property, "F10", "worker back to serving, secs", time.monotonic() - back, 5)
 
 
 @pytest.mark.parametrize("mode", MODES)

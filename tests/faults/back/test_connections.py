@@ -17,6 +17,7 @@ from tests.faults.back.grpc_words import THREE, last
 from tests.faults.back.http_words import head
 from tests.faults.back.steps import Close, Gate, GoAway, ResetStream, Send, Silence, Status, Wait
 from tests.faults.back.verdicts import refused, whole
+from tests.faults.report import figure
 
 TONGUES = {
     "G01-random": bytes(range(256)),
@@ -89,7 +90,7 @@ async def test_left_out(act, stream):
         assert len(scene.book.attempts) == 2
 
 
-async def test_g10_frozen_and_thawed():
+async def test_g10_frozen_and_thawed(record_property):
     """A frozen worker's calls end by their clocks; once it thaws it serves within 5 s."""
     async with facing("grpc", (THREE[0], Silence()), workers=1) as scene:
         backend = scene.backends[0]
@@ -103,6 +104,7 @@ async def test_g10_frozen_and_thawed():
         while (answer := await scene.ask("again", stream=True)).status != 200:
             assert time.monotonic() - begun < 5
             await asyncio.sleep(0.05)
+        figure(record_property, "F10", "worker back to serving, secs", time.monotonic() - begun, 5)
         whole(answer, stream=True)
 
 
