@@ -29,9 +29,9 @@ class Lag:
         self._arm()
 
     def taken(self) -> dict[str, float]:
-        """Return the longest and the 99.9th percentile since the last call."""
+        """Return the longest, the 99.9th percentile and the number of samples since the last call."""
         samples, self._samples = sorted(self._samples) or [0.0], []
-        return {"max": samples[-1], "p999": samples[int(len(samples) * 0.999) - 1]}
+        return {"max": samples[-1], "p999": samples[int((len(samples) - 1) * 0.999)], "ticks": len(samples)}
 
 
 def vitals(lag: Lag, *, collect: bool) -> dict[str, object]:
