@@ -13,7 +13,9 @@ from tests.faults.front.worker import Worker
 from tests.faults.processes import Program, gateway_program, program
 from tests.faults.profile import merged
 
-PATIENT = dict.fromkeys(["first_byte_secs", "first_token_secs", "between_chunks_secs", "total_secs"], 60.0)
+PATIENT = dict.fromkeys(
+    ["connect_secs", "first_byte_secs", "first_token_secs", "between_chunks_secs", "total_secs"], 60.0
+)
 AROUND = {"server": {"api_key": KEY}, "worker_defaults": {"timeouts": PATIENT}}
 """The clocks of workers are not what is tried here: a worker that waits is a tool of the test."""
 

@@ -20,6 +20,17 @@ NOISE_RATIO = {"short": 6.0, "scaled": 2.0, "full": 2.0}[SIZE]
 """Healthy p99 against its baseline; too few samples and a shared machine say little in the short form."""
 
 
+def crowd_of(full):
+    """Return how many slow connections of one kind there are: 1,000 at least, but in the short form."""
+    return max(1_000, count(full)) if SIZE != "short" else count(full)
+
+
+def note(record, kind, late_secs, ratio, number):
+    """Note how late the last of a crowd was closed, and what it did to the healthy."""
+    figure(record, "F16", f"{kind}: the last closed after its deadline, secs", late_secs, 2, over=number)
+    figure(record, "F16", f"{kind}: healthy p99 / alone", ratio, NOISE_RATIO, over=number)
+
+
 def at_rest(front, descriptors):
     """Wait until the gateway holds nothing more than before."""
     front.program.until(lambda told: told["in_flight"] == 0 and told["descriptors"] <= descriptors, 20)
@@ -31,13 +42,13 @@ def test_slow_heads_are_cut_off(front, kind, record_property):
     first, slowly = HEADS[kind]
     usual = baseline(front.port, 1)
     before = front.program.ask("rest")
-    with Healthy(front.port) as healthy, Crowd(front.port, count(5_000, 50), first, slowly) as crowd:
+    with Healthy(front.port) as healthy, Crowd(front.port, crowd_of(5_000), first, slowly) as crowd:
         crowd.wait(secs(10) * 0.5, every_secs=TIME_FACTOR)
         held = front.program.ask()
         crowd.wait(secs(12) + SLACK_SECS, every_secs=TIME_FACTOR)
 
     closed = closed_times(crowd)
-    figure(record_property, "F16", f"{kind} heads, healthy p99 ratio", healthy.p99 / usual, NOISE_RATIO)
+    note(record_property, kind, max(closed) - secs(10), healthy.p99 / usual, len(closed))
     assert min(closed) >= secs(10) * 0.9
     assert max(closed) <= secs(12) + SLACK_SECS
     assert all(member.received[:13] in {b"", b"HTTP/1.1 408 "} for member in crowd.members)
@@ -53,14 +64,14 @@ def test_c02_slow_bodies_are_cut_off(front, record_property):
     first = head(b"Content-Type: application/json", b"Content-Length: 100000")
     received = front.worker.ledger.received_bytes
     before = front.program.ask("rest")
-    with Crowd(front.port, count(2_000, 20), first, b"{" + b" " * 9_999) as crowd:
+    with Crowd(front.port, crowd_of(2_000), first, b"{" + b" " * 9_999) as crowd, Healthy(front.port) as healthy:
         crowd.wait(secs(32) + SLACK_SECS, every_secs=TIME_FACTOR)
-        assert front.program.ask()["in_flight"] == 0
-    with Healthy(front.port) as healthy:
-        time.sleep(0.5)
+        assert front.worker.ledger.running <= 1
 
-    figure(record_property, "F16", "slow bodies, healthy p99 ratio", healthy.p99 / usual, NOISE_RATIO)
-    assert all(member.closed_at is not None for member in crowd.members)
+    closed = closed_times(crowd)
+    note(record_property, "slow-body", max(closed) - secs(30), healthy.p99 / usual, len(closed))
+    assert healthy.failed == 0
+    assert healthy.p99 <= NOISE_RATIO * usual
     assert {member.received[:13] for member in crowd.members} == {b"HTTP/1.1 408 "}
     assert front.worker.ledger.received_bytes - received <= len(healthy.took) * 2 * KIB
     at_rest(front, before["descriptors"] + 2)
@@ -81,41 +92,60 @@ def deaf(port, number, script):
     return callers
 
 
-SIZES = {"C03-stream-10-mb": ("stream 10000 4096 0", 1_000), "C04-plain-8-mib": (f"whole {32 * MIB}", 500)}
+UNBOUNDED = "needs 256 KiB to bound all that waits for a deaf caller, what is held back and read ahead included"
+SIZES = {"C03-stream-10-mb": ("stream 160 65536 0.25", 1_000), "C04-plain-8-mib": (f"whole {8 * MIB}", 500)}
 
 
-@pytest.mark.parametrize("kind", SIZES)
-def test_deaf_callers_hold_little(kind):
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("C03-stream-10-mb", marks=pytest.mark.xfail(SIZE != "short", strict=True, reason=UNBOUNDED)),
+        pytest.param("C04-plain-8-mib", marks=pytest.mark.xfail(strict=True, reason=UNBOUNDED)),
+    ],
+)
+def test_deaf_callers_hold_little(kind, record_property):
     """Answers nobody takes wait at the worker, not here, and end at the stall limit; others are served meanwhile."""
     script, full = SIZES[kind]
+    number = crowd_of(full) if full >= 1_000 else count(full, 40)
     with fronted() as fresh:  # memory that an earlier crowd has left free would hide what this one takes
-        hold(fresh, script, count(full, 40))
+        hold(fresh, script, number, lambda *seen: note(record_property, kind[4:], *seen))
 
 
-def hold(front, script, number):
-    """Have so many callers take nothing of an answer, and judge what happens meanwhile and after."""
+def hold(front, script, number, told):
+    """Have so many callers take nothing of an answer, and judge what happens until the last is cut off."""
+    usual = baseline(front.port, 0.5)
     before = front.program.ask("rest")
-    mark = len(front.worker.ledger.entries)
+    ledger = front.worker.ledger
+    mark = len(ledger.entries)
     callers = deaf(front.port, number, script)
     try:
-        front.worker.ledger.wait(lambda: len(front.worker.ledger.since(mark)) == number, 10)
-        time.sleep(secs(10) * 0.5)
-        held = front.program.ask()
-        sent = [entry.sent for entry in front.worker.ledger.since(mark)]
-        healthy = exchange(front.port, GOOD_REQUEST, 3, answers=1)
-        running = front.worker.ledger.since(mark)[:number]
-        ended = front.worker.ledger.wait(lambda: all(entry.ended for entry in running), secs(12) + SLACK_SECS)
+        assert ledger.wait(lambda: len(ledger.since(mark)) == number, 10)
+        running = ledger.since(mark)[:number]
+        with Healthy(front.port) as healthy:
+            late, held = watched(front, running)
     finally:
         for caller in callers:
             caller.socket.close()
 
-    assert [answer.status for answer in healthy.answers] == [200]
-    assert healthy.answers[0].values("server") == []
-    assert max(sent) < 32 * MIB, "the worker was never made to wait"
-    assert held["rss_bytes"] - before["rss_bytes"] <= max(300 * MIB * COUNT_FACTOR, number * 300 * KIB + 16 * MIB)
-    assert ended, "not cut at the stall limit"
-    assert front.program.until(lambda told: told["in_flight"] == 0, 1)
+    told(late, healthy.p99 / usual, number)
+    assert late <= 2, "not cut at the stall limit"
+    assert healthy.failed == 0
+    assert max(entry.sent for entry in running) < 8 * MIB, "the worker was never made to wait"
+    assert held - before["rss_bytes"] <= max(300 * MIB * COUNT_FACTOR, number * 300 * KIB + 16 * MIB)
     at_rest(front, before["descriptors"] + 2)
+
+
+def watched(front, running):
+    """Return how late the last stream was cut after its worker's last byte, and the most memory meanwhile."""
+    moved = {id(entry): (0, time.monotonic()) for entry in running}
+    held, deadline = 0, time.monotonic() + secs(60) + 5
+    while any(entry.ended is None for entry in running) and time.monotonic() < deadline:
+        now = time.monotonic()
+        moved |= {id(entry): (entry.sent, now) for entry in running if entry.sent != moved[id(entry)][0]}
+        held = max(held, front.program.ask()["rss_bytes"])
+        time.sleep(0.1)
+    ends = [(entry.ended_at or deadline + secs(10)) - moved[id(entry)][1] for entry in running]
+    return max(ends) - secs(10), held
 
 
 def test_c06_reset_at_any_byte_leaves_nothing(front):

@@ -91,7 +91,7 @@ def test_j13_long_prompts_do_not_stall_liveness(record_property):
         worker = {"url": backends.ask()["urls"][0], "runtime_type": "sglang"}
         with gateway_program(worker, server={"max_payload_size": 2 * PROMPT_BYTES}) as gateway:
             port = gateway.ask()["port"]
-            with Healthy(port, sent=head(method="GET", path="/liveness")) as probe:
+            with Healthy(port, sent=(head(method="GET", path="/liveness"),)) as probe:
                 answers = at_once(port, sent, 60)
 
     slowest = max(probe.took)

@@ -11,6 +11,8 @@ The field ``x-script`` of a request holds one of
 from __future__ import annotations
 
 import asyncio
+import functools
+import socket
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 MODELS = b'{"object":"list","data":[{"id":"m","object":"model","owned_by":"front"}]}'
 DISCOVERY = {b"/health": b"{}", b"/v1/models": MODELS}
+
+
+SEND_BUFFER_BYTES = 1 << 16
+"""What the kernel takes of an answer that nobody takes off it."""
 
 
 class Worker:
@@ -48,7 +54,9 @@ class Worker:
         """Listen."""
         self._thread.start()
         self._server = self._run(asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=4096))
-        self.port = self._server.sockets[0].getsockname()[1]
+        listening = self._server.sockets[0]
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # connections inherit it
+        self.port = listening.getsockname()[1]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -104,7 +112,7 @@ class Worker:
         words = request.field(b"x-script").split()
         match words:
             case ["whole", size]:
-                await send(writer, entry, answered(b'"' + b"x" * (int(size) - 2) + b'"'))
+                await send(writer, entry, whole(int(size)))
             case ["stream", number, size, gap]:
                 await stream(writer, entry, (int(number), int(size), float(gap)))
             case ["wait", secs]:
@@ -164,8 +172,9 @@ class Incoming:
 
     async def gone(self, entry: Entry) -> None:
         """Note when the other side leaves before the answer is out, and end the answer by an error."""
-        while await self._more():
-            pass
+        with suppress(OSError):  # a reset is an end like any other
+            while await self._more():
+                pass
         entry.close("aborted")
         self._ledger.tell()
         raise ConnectionResetError("the other side has left")
@@ -188,6 +197,12 @@ class Incoming:
         taken = bytes(self._data[:size])
         del self._data[:size]
         return taken
+
+
+@functools.lru_cache(maxsize=4)
+def whole(size: int) -> bytes:
+    """Return a plain answer of so many bytes, the same object for a whole crowd."""
+    return answered(b'"' + b"x" * (size - 2) + b'"')
 
 
 def answered(body: bytes) -> bytes:
