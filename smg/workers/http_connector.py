@@ -1,4 +1,4 @@
-"""A connector that tells whether an exchange made its connection or found it in the pool.
+"""A connector that tells whether an exchange made its connection or found it in the pool, and when a body breaks off.
 
 Engines close idle connections when they like, so a kept one may break under the first request over it. That says
 nothing of the engine, and the request may go again over a fresh one.
@@ -6,12 +6,15 @@ nothing of the engine, and the request may go again over a fresh one.
 
 from __future__ import annotations
 
+import functools
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.helpers import _EXC_SENTINEL
 from typing_extensions import override
 
 from smg.core.errors import Retry, StaleConnectionError
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aiohttp.client import ClientTimeout
-    from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ClientRequest
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
@@ -33,11 +35,27 @@ NO_TIMEOUT = aiohttp.ClientTimeout()
 _made: ContextVar[list[bool] | None] = ContextVar("made", default=None)
 
 
+class FailingHandler(ResponseHandler):
+    """Fails the reader of a body when the bytes behind it are no HTTP; aiohttp's own closes the connection and is mute.
+
+    Without it whoever reads on waits for a clock to run out.
+    """
+
+    @override
+    def set_exception(self, exc: BaseException, exc_cause: BaseException = _EXC_SENTINEL) -> None:
+        body = self._payload
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError("the rest of the answer is no HTTP"))
+        super().set_exception(exc, exc_cause)
+
+
 class TellingConnector(aiohttp.TCPConnector):
     """Notes each connection it makes for the exchange that runs, and lends connections without a session."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(self, **options: Any) -> None:
+        """Take what aiohttp's connector takes; needs a running loop."""
+        super().__init__(**options)
+        self._factory = functools.partial(FailingHandler, loop=self._loop)  # type: ignore[assignment]
         self._fresh: WeakSet[ResponseHandler] = WeakSet()
 
     async def borrow(self, aim: ClientRequest) -> tuple[Connection, bool]:

@@ -58,3 +58,37 @@ async def test_a_refused_connection_is_not_stale(unused_port: int) -> None:
         async with worker.exchange("POST", "/", [], b"{}"):
             pass
     await worker.aclose()
+
+
+async def test_a_body_that_is_no_http_any_more_breaks_off_at_once() -> None:
+    """What came before is delivered, and the reader fails when the junk comes, though the worker keeps the connection.
+
+    The clocks of this worker allow minutes.
+    """
+    go_on = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n")
+        await go_on.wait()
+        writer.write(b"no chunk\r\n")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    worker = http_worker(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    await worker.start()
+    seen = []
+
+    async def read() -> None:
+        async with asyncio.timeout(5), worker.exchange("POST", "/", [], b"{}") as answer:
+            async for chunk in answer.chunks():
+                seen.append(chunk)
+                go_on.set()
+
+    with pytest.raises(UpstreamError, match="broke off"):
+        await read()
+    await worker.aclose()
+    server.close()
+
+    assert seen == [b"ok"]
