@@ -22,7 +22,7 @@ from tests.faults.report import figure
 
 RATE = 80
 WARM_SECS = {"short": 10.0, "scaled": 4.0, "full": 10.0}[profile.SIZE]
-ILL_SECS = {"short": 14.0, "scaled": 16.0, "full": 60.0}[profile.SIZE]
+ILL_SECS = {"short": 14.0, "scaled": 14.0, "full": 60.0}[profile.SIZE]
 BACK_SECS = 5.0
 WAYS: dict[str, tuple[str, Any]] = {
     "http-refused": ("http", Door.REFUSED),
