@@ -25,6 +25,9 @@ from tests.faults.report import Outcome, compared, measured, not_measured, read,
 CONTROL = {"SMG_FAULTS_BUILD": "control", "SMG_FAULTS": "short", "SMG_FAULTS_FUZZ": "60"}
 OURS_ONLY = "not T03 and not T04 and not t03 and not p30 and not j11_writes"
 """The control has no settings and no command; what tries only those is not asked of it."""
+PARTS = {"machines": "tests/resilience", "gateway": "tests/faults", "control": "tests/faults/front"}
+"""What is run, in this order; the timed cases have the machine to themselves."""
+MACHINES_ONLY = "b04 or TestBucket or TestBudget or TestClocks or TestGate"
 TIMEOUTS = {"short": "60", "scaled": "300", "full": "7200"}
 PROGRESS_SECS = 20.0
 ENDED = re.compile(r"(?=.*\b(PASSED|FAILED|ERROR|XFAIL|XPASS|SKIPPED)\b)(?=.*\[ *(\d+)%\]).*?::(\S+)")
@@ -34,13 +37,14 @@ def main() -> int:
     """Run, print, judge."""
     args, begun = arguments(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = run(args, Path(folder) / "gateway.xml")
+        machines = run(args, "machines", Path(folder) / "machines.xml", SMG_FAULTS=args.size)
+        outcomes = machines + run(args, "gateway", Path(folder) / "gateway.xml", SMG_FAULTS=args.size)
         figures = measured(outcomes)
         lines = [*table(outcomes), *map(str, figures)]
         if not args.group:
             lines += not_measured(figures)
         if not args.no_control:
-            control = run(args, Path(folder) / "control.xml", **CONTROL)
+            control = run(args, "control", Path(folder) / "control.xml", **CONTROL)
             lines += compared(outcomes, control, EXPLAINED)
     failed = [each for each in outcomes if each.ended == "failed"]
     lines += [f"failed: {each.name}: {each.why}" for each in failed]
@@ -54,7 +58,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", choices=sorted(TIMEOUTS), default="scaled", help="times and counts of the run")
     parser.add_argument("--group", default="", help="one group of the catalogue, by its letter, or any word of names")
     parser.add_argument("--no-control", action="store_true", help="leave the control out")
-    parser.add_argument("--processes", default="0", help="pytest processes beside this; timed cases want none")
     return parser.parse_args()
 
 
@@ -64,18 +67,17 @@ def wanted(group: str) -> str:
     return f"({numbers})" if numbers else ""
 
 
-def run(args: argparse.Namespace, report: Path, **variables: str) -> list[Outcome]:
-    """Run the cases once and return how each ended; the control runs only what callers do, all marks aside."""
-    on_control = "SMG_FAULTS_BUILD" in variables
-    where = "tests/faults/front" if on_control else "tests/faults"
+def run(args: argparse.Namespace, name: str, report: Path, **variables: str) -> list[Outcome]:
+    """Run one part once and return how each case ended; the control runs only what callers do, all marks aside."""
+    on_control = name == "control"
+    words = [wanted(args.group), OURS_ONLY if on_control else "", MACHINES_ONLY if name == "machines" else ""]
     command = [
-        *(sys.executable, "-m", "pytest", where, "-v", "-p", "no:cacheprovider", f"--junitxml={report}"),
-        *("-n", "2" if on_control else args.processes, f"--timeout={TIMEOUTS[args.size]}", "-o", "junit_family=xunit1"),
+        *(sys.executable, "-m", "pytest", PARTS[name], "-v", "-p", "no:cacheprovider", f"--junitxml={report}"),
+        *("-n", "0" if name == "gateway" else "2", f"--timeout={TIMEOUTS[args.size]}", "-o", "junit_family=xunit1"),
         *(["--runxfail"] if on_control else []),
-        *(["-k", " and ".join(filter(None, [wanted(args.group), OURS_ONLY if on_control else ""]))]),
+        *("-k", " and ".join(filter(None, words))),
     ]
-    environment = {**os.environ, "SMG_FAULTS": args.size, **variables}
-    follow(command, "control" if on_control else "gateway", environment)
+    follow(command, name, {**os.environ, **variables})
     return read(report) if report.exists() else []
 
 

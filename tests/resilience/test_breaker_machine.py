@@ -17,7 +17,8 @@ from hypothesis.stateful import (
 from smg.core.words import Outcome
 from smg.resilience.breaker import BreakerState, CircuitBreaker
 from smg.resilience.settings import BreakerSettings
-from tests.resilience.support import LONG_RUN, MACHINE, STEPS, ManualClock
+from tests.faults.report import figure
+from tests.resilience.support import LONG_RUN, MACHINE, SCHEDULES, STEPS, ManualClock
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
 WIDTH_SECS = 1.0
@@ -184,7 +185,24 @@ class BreakerMachine(RuleBasedStateMachine):
             assert self.breaker.state is CLOSED
 
 
+class Counted(BreakerMachine):
+    """The machine, which also counts its schedules."""
+
+    schedules = 0
+
+    def teardown(self):
+        """Count."""
+        Counted.schedules += 1
+        super().teardown()
+
+
 @LONG_RUN
-def test_b04_model_and_breaker_agree():
+def test_b04_model_and_breaker_agree(record_property):
     """Through every schedule they agree at each step, and from wherever it ends there is a way out."""
-    run_state_machine_as_test(BreakerMachine, settings=MACHINE)
+    stuck = 1
+    try:
+        run_state_machine_as_test(Counted, settings=MACHINE)
+        stuck = 0
+    finally:
+        figure(record_property, "F09", "stuck breakers", stuck, 0, over=Counted.schedules)
+    assert Counted.schedules >= SCHEDULES

@@ -12,7 +12,6 @@ from tests.faults.front.refusals import cases, check_refused
 from tests.faults.front.requests import GOOD_REQUEST
 
 
-
 @cases([*all_framing(), *all_heads()])
 def test_bad_head_is_refused(front, case, record_property):
     """One error of the right form, the connection ends, and no worker sees a byte."""

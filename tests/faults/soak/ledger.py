@@ -69,9 +69,7 @@ class Asked(Play):
     ill: dict[str, Callable[[Said], Script]] = field(default_factory=dict)
 
     @override
-    def act(self, number: int) -> Script:
-        attempt = self.ledger.attempts[-1]  # engines ask as soon as they have noted the attempt
-        assert attempt.number == number
+    def act(self, attempt: Attempt) -> Script:
         said = Said(attempt.request_id, attempt.backend, attempt.request_id.startswith(STREAMED))
         return self.ill.get(attempt.backend, well)(said)
 
