@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from h2.exceptions import ProtocolError
 
 from tests.faults.back.grpc_connection import Connection
-from tests.faults.back.http_backend import reset
+from tests.faults.back.http_backend import reserved, reset
 
 if TYPE_CHECKING:
     import ssl
@@ -40,8 +40,9 @@ class GrpcBackend:
         self.calls: dict[str, int] = {}
         self.well = True
         self.connections = 0
-        self.port = 0
         self._server: asyncio.Server | None = None
+        self._reserved = reserved()
+        self.port = self._reserved.getsockname()[1]
         self._open: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -68,12 +69,13 @@ class GrpcBackend:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        self._reserved.close()
 
     async def listen(self) -> None:
         """Take connections, on the port it had."""
-        host = "localhost" if self.tls else "127.0.0.1"
-        self._server = await asyncio.start_server(self._accept, host, self.port, family=2, ssl=self.tls, backlog=1024)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(
+            self._accept, "127.0.0.1", self.port, ssl=self.tls, backlog=1024, reuse_port=True
+        )
 
     async def refuse(self) -> None:
         """Refuse connections, and reset those there are."""

@@ -55,10 +55,11 @@ class HttpBackend:
         self.health: Script | None = None
         self.probes = self.connections = self.probing = self.most_probing = 0
         self.keep_alive_secs = 60.0
-        self.port = 0
         self._door = Door.OPEN
         self._server: asyncio.Server | None = None
         self._blocked: list[socket.socket] = []
+        self._reserved = reserved()
+        self.port = self._reserved.getsockname()[1]
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -80,6 +81,7 @@ class HttpBackend:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        self._reserved.close()
 
     @property
     def attempts(self) -> list[Attempt]:
@@ -105,11 +107,9 @@ class HttpBackend:
             reset(writer)
 
     async def _listen(self) -> None:
-        host = "localhost" if self.tls else "127.0.0.1"
         self._server = await asyncio.start_server(
-            self._accept, host, self.port, family=socket.AF_INET, ssl=self.tls, backlog=1024, limit=1 << 24
+            self._accept, "127.0.0.1", self.port, ssl=self.tls, backlog=1024, limit=1 << 24, reuse_port=True
         )
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def _unlisten(self) -> None:
         for blocked in self._blocked:
@@ -123,7 +123,7 @@ class HttpBackend:
     async def _block(self) -> None:
         """Listen with a full queue that nobody accepts from: the kernel then drops what comes."""
         full = socket.socket()
-        full.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        full.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         full.bind(("127.0.0.1", self.port))
         full.listen(0)
         self._blocked.append(full)
@@ -261,6 +261,14 @@ async def _ending(step: Step, writer: asyncio.StreamWriter, left: asyncio.Task[N
             return "closed"
         case _:
             raise TypeError(f"{step} is not for HTTP")
+
+
+def reserved() -> socket.socket:
+    """Take a free port and keep it from everybody else while its backend refuses connections."""
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept
 
 
 def reset(writer: asyncio.StreamWriter) -> None:

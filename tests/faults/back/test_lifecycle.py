@@ -7,6 +7,7 @@ import functools
 import random
 import time
 from contextlib import AsyncExitStack
+from typing import Any
 
 import aiohttp
 import pytest
@@ -22,6 +23,11 @@ from tests.faults.back.steps import Gate, Reset, Send, Silence, Status
 from tests.faults.back.verdicts import whole
 
 RUNNING = profile.count(200, least=40)
+PATIENT: dict[str, Any] = {
+    "worker_defaults": {"timeouts": dict.fromkeys(("first_byte_secs", "first_token_secs", "between_chunks_secs"), 60)}
+}
+"""The clocks are not what is tried: streams wait for the test."""
+
 QUICK = {"worker_defaults": {"health": {"check_interval_secs": 1.0}}}
 BAD_URLS = (
     "worker:8000/path?q=1",
@@ -90,7 +96,7 @@ async def test_w01_add_under_load():
 async def test_w02_remove_one_of_four(mode):
     """A removed worker's streams finish whole, it gets nothing new, and it is gone once the last has ended."""
     go_on = asyncio.Event()
-    async with facing(mode, gated(mode, go_on), workers=4) as scene:
+    async with facing(mode, gated(mode, go_on), workers=4, **PATIENT) as scene:
         running = asyncio.gather(*[scene.ask(f"old{number}", stream=True) for number in range(RUNNING)])
         await until(lambda: len(scene.book.attempts) == RUNNING)
         leaving, worker = scene.backends[0], scene.workers[0]
@@ -168,7 +174,7 @@ async def test_bad_addresses(url):
 async def test_w11_counters_come_to_rest(mode):
     """After requests that end in every way no worker counts any, none ever counted less, and the spread is even."""
     rng = random.Random(11)
-    breaker = {"worker_defaults": {"breaker": {"disabled": True}}}
+    breaker = profile.merged(PATIENT, {"worker_defaults": {"breaker": {"disabled": True}}})
     async with facing(mode, good(mode, stream=True), workers=4, **breaker) as scene:
         workers, many = scene.workers, profile.count(100_000, least=200)
         for begun in range(0, many, 20):
@@ -194,7 +200,7 @@ async def test_w11_counters_come_to_rest(mode):
 async def test_w12_drain_half_under_idle_streams():
     """Draining half the fleet under idle streams answers within 1 s and does not hold up the loop."""
     many, go_on, lags = profile.count(10_000, least=200), asyncio.Event(), []
-    async with facing("http", gated("http", go_on), workers=4) as scene:
+    async with facing("http", gated("http", go_on), workers=4, **PATIENT) as scene:
         running = asyncio.gather(*[scene.ask(f"r{number}", stream=True) for number in range(many)])
         await until(lambda: len(scene.book.attempts) == many, 20)
         leaving, registry = scene.workers[:2], scene.gateway.registry

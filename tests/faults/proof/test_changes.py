@@ -34,6 +34,12 @@ SCRIPTS = {
 }
 
 
+PATIENT: dict[str, Any] = {
+    "worker_defaults": {"timeouts": dict.fromkeys(("first_byte_secs", "first_token_secs", "between_chunks_secs"), 20)}
+}
+"""A machine that stands still for a moment is no change of the fleet."""
+
+
 class Fleet:
     """An administrator, who knows the backends that are not registered.
 
@@ -77,7 +83,7 @@ class Fleet:
 async def test_no_stream_is_cut_by_changes(mode, record_property):
     """Every stream comes whole while the fleet changes around it."""
     ends: list[tuple[int, bool]] = []
-    async with facing(mode, SCRIPTS[mode], workers=3) as scene, AsyncExitStack() as stack:
+    async with facing(mode, SCRIPTS[mode], workers=3, **PATIENT) as scene, AsyncExitStack() as stack:
         kind = GrpcBackend if mode == "grpc" else HttpBackend
         more = [kind(f"more{number}", scene.book, scene.play) for number in range(MOST_WORKERS - 3)]
         scene.backends += [await stack.enter_async_context(backend) for backend in more]
