@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet
 
 import aiohttp
@@ -49,6 +49,13 @@ class FailingHandler(ResponseHandler):
         super().set_exception(exc, exc_cause)
 
 
+class Lent(NamedTuple):
+    """A connection for one exchange; ``fresh`` where it was made for it."""
+
+    connection: Connection
+    fresh: bool
+
+
 class TellingConnector(aiohttp.TCPConnector):
     """Notes each connection it makes for the exchange that runs, and lends connections without a session."""
 
@@ -58,8 +65,8 @@ class TellingConnector(aiohttp.TCPConnector):
         self._factory = functools.partial(FailingHandler, loop=self._loop)  # type: ignore[assignment]
         self._fresh: WeakSet[ResponseHandler] = WeakSet()
 
-    async def borrow(self, aim: ClientRequest) -> tuple[Connection, bool]:
-        """Return a free connection or a new one, and whether it is new; it is to be released or closed.
+    async def borrow(self, aim: ClientRequest) -> Lent:
+        """Return a free connection or a new one, which is to be released or closed.
 
         What a pooled connection has received unasked makes it unusable: it would pass for the next answer.
 
@@ -73,7 +80,7 @@ class TellingConnector(aiohttp.TCPConnector):
             fresh = protocol in self._fresh
             self._fresh.discard(protocol)
             if protocol.is_connected() and not protocol.should_close:
-                return connection, fresh
+                return Lent(connection, fresh)
             connection.close()
             if fresh:
                 raise aiohttp.ServerDisconnectedError

@@ -21,14 +21,16 @@ from smg.workers.http_answer import HttpAnswer, content_type
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiohttp.connector import Connection
-
     from smg.core.words import WorkerId
     from smg.wire.answer_body import AnswerBody
+    from smg.workers.http_connector import Lent
     from smg.workers.watch import Watch
 
-HELD_BYTES = 256 << 10
-"""Of a body that nobody takes at the moment; beyond, nothing more is read."""
+READ_BYTES = 64 << 10
+"""Read at once: left to itself a loop reads four times as much, all of which a slow caller's answer would hold."""
+
+HELD_BYTES = READ_BYTES
+"""Of a body that nobody has yet asked for; beyond, nothing more is read."""
 
 JOINED_BYTES = 64 << 10
 """A body up to this size leaves in one write with its head."""
@@ -36,23 +38,25 @@ JOINED_BYTES = 64 << 10
 SWITCHING = 101
 
 
-class LeanAnswer(HttpAnswer, asyncio.Protocol):
+class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
     """The exchange's protocol, and its answer once the head is in."""
 
     __slots__ = (
         *("_body", "_connection", "_ended", "_failure", "_fresh", "_held", "_keep_alive", "_lost", "_own", "_paused"),
-        *("_take", "_transport", "_unsent", "_woken"),
+        *("_space", "_take", "_transport", "_unsent", "_woken"),
         *("content_type", "headers", "length", "status", "watch", "worker_id"),
     )
 
-    def __init__(self, worker_id: WorkerId, connection: Connection, watch: Watch, *, fresh: bool) -> None:
-        """Take over a connection; ``fresh`` where it was made for this exchange."""
+    def __init__(self, worker_id: WorkerId, lent: Lent, watch: Watch, space: memoryview) -> None:
+        """Take over a connection; ``space`` is where bytes arrive, and may be shared: they are taken out at once."""
+        connection = lent.connection
         self.worker_id = worker_id
         self.watch = watch
         self._connection = connection
         self._own = connection.protocol
         self._transport = cast("asyncio.Transport", connection.transport)
-        self._fresh = fresh
+        self._fresh = lent.fresh
+        self._space = space
         self._body: AnswerBody | None = None
         self._held = b""
         self._take: Callable[[bytes], bool] | None = None
@@ -124,7 +128,12 @@ class LeanAnswer(HttpAnswer, asyncio.Protocol):
     # What the transport tells.
 
     @override
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._space
+
+    @override
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(self._space[:nbytes])
         if self._ended:
             self._keep_alive = False  # nobody asked for that
         elif self._body is None:
@@ -210,11 +219,16 @@ class LeanAnswer(HttpAnswer, asyncio.Protocol):
             return
         if not wanted:
             self._take = None
+            self._read_no_more()
             self._wake()
 
     def _hold(self, data: bytes) -> None:
         self._held += data
-        if len(self._held) > HELD_BYTES and not self._paused and not self._ended:
+        if len(self._held) >= HELD_BYTES:
+            self._read_no_more()
+
+    def _read_no_more(self) -> None:
+        if not (self._paused or self._ended or self._lost):
             self._paused = True
             self._transport.pause_reading()
 

@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from smg.wire.headers import request_head
-from smg.workers.lean_answer import LeanAnswer
+from smg.workers.lean_answer import READ_BYTES, LeanAnswer
 from smg.workers.upstream_errors import http_errors
 
 if TYPE_CHECKING:
@@ -34,18 +34,21 @@ class Way:
     Attributes:
         aim: What the pool connects to, in its own words.
         host: The request's ``Host``.
+        space: Where the answers' bytes arrive; one for all, since they are taken out at once.
     """
 
     worker_id: WorkerId
     pool: TellingConnector
     aim: aiohttp.ClientRequest
     host: bytes
+    space: memoryview
 
 
 def way(reach: Reach, session: aiohttp.ClientSession) -> Way:
     """Return the way over ``session``'s own connections; needs a running loop."""
     aim = aiohttp.ClientRequest("POST", URL(reach.base_url), loop=asyncio.get_running_loop())
-    return Way(reach.worker_id, cast("TellingConnector", session.connector), aim, aim.headers["Host"].encode())
+    pool, space = cast("TellingConnector", session.connector), memoryview(bytearray(READ_BYTES))
+    return Way(reach.worker_id, pool, aim, aim.headers["Host"].encode(), space)
 
 
 @asynccontextmanager
@@ -62,8 +65,8 @@ async def lean_exchange(
     head = request_head(start, way.host, outgoing.headers, None if body is None else len(body))
     async with watch:
         with http_errors(way.worker_id):
-            connection, fresh = await way.pool.borrow(way.aim)
-        answer = LeanAnswer(way.worker_id, connection, watch, fresh=fresh)
+            lent = await way.pool.borrow(way.aim)
+        answer = LeanAnswer(way.worker_id, lent, watch, way.space)
         running.add(answer)
         try:
             await answer.ask(head, body or b"")

@@ -92,17 +92,10 @@ def deaf(port, number, script):
     return callers
 
 
-UNBOUNDED = "needs 256 KiB to bound all that waits for a deaf caller, what is held back and read ahead included"
 SIZES = {"C03-stream-10-mb": ("stream 160 65536 0.25", 1_000), "C04-plain-8-mib": (f"whole {8 * MIB}", 500)}
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param("C03-stream-10-mb", marks=pytest.mark.xfail(SIZE != "short", strict=True, reason=UNBOUNDED)),
-        pytest.param("C04-plain-8-mib", marks=pytest.mark.xfail(strict=True, reason=UNBOUNDED)),
-    ],
-)
+@pytest.mark.parametrize("kind", SIZES)
 def test_deaf_callers_hold_little(kind, record_property):
     """Answers nobody takes wait at the worker, not here, and end at the stall limit; others are served meanwhile."""
     script, full = SIZES[kind]
