@@ -9,6 +9,7 @@ import tokenizers
 
 from smg.text import model_facts
 from smg.text.errors import TokenizerError
+from smg.text.longest_token import longest_token_bytes
 from smg.text.model_files import ModelFiles
 from smg.text.spelling import Spelling
 from smg.text.template import ChatTemplate
@@ -42,6 +43,7 @@ class Tokenizer:
     def __init__(self, files: ModelFiles) -> None:
         """Load from files already read; blocks, up to seconds for a large vocabulary."""
         self._library, decoder = _load(files.tokenizer)
+        self._longest_bytes = longest_token_bytes(files.tokenizer)
         self.spelling = Spelling.of(decoder)
         self.special_tokens = model_facts.special_tokens(files.configs)
         self._special_ids = self._mark_special()
@@ -81,6 +83,10 @@ class Tokenizer:
             return self._library.encode_batch_fast([text], add_special_tokens=add_special_tokens)[0].ids
         except TypeError as exc:
             raise TokenizerError("text is not valid unicode") from exc
+
+    def least_tokens(self, text: str) -> int:
+        """Return a number of tokens that ``text`` cannot be below, at once; 0 where nothing is known."""
+        return 0 if self._longest_bytes is None else len(text) // self._longest_bytes
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
         """Return the text of ``ids``; ids outside the vocabulary stand for nothing.

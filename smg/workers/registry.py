@@ -164,10 +164,16 @@ class Registry:
         await self._rebuild(worker, spec, adopt=False)
 
     async def expand(self, worker: Worker) -> bool:
-        """Put one worker per rank in the place of one whose engine has several, where that is wanted."""
-        count = worker.facts.rank_count
-        if not self._factory.defaults.expand_ranks or worker.rank is not None or count <= 1:
+        """Put one worker per rank in the place of one whose engine has several, where that is wanted.
+
+        Raises:
+            FleetFullError: The engine tells of more ranks than there may be workers.
+        """
+        count, defaults = worker.facts.rank_count, self._factory.defaults
+        if not defaults.expand_ranks or worker.rank is not None or count <= 1:
             return False
+        if count > defaults.max_workers:
+            raise FleetFullError("the engine has more ranks than the gateway allows workers")
         specs = [msgspec.structs.replace(worker.spec, url=f"{worker.base_url}@{rank}") for rank in range(count)]
         for spec in specs[1:]:
             with suppress(ConflictError):

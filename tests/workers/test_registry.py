@@ -262,6 +262,18 @@ async def test_ranks_become_workers_where_wanted() -> None:
         await registry.aclose()
 
 
+async def test_more_ranks_than_workers_are_allowed_are_not_made() -> None:
+    """An engine that tells of billions costs one line of text; it stays pending and says why."""
+    told = HttpEngine(models=[{"id": "m", "owned_by": "sglang"}], server_info={"dp_size": 2_000_000_000})
+    async with http_engine(told) as (_, url):
+        registry = Registry(factory(with_defaults(expand_ranks=True)))
+        worker = await add(registry, url)
+        await until(lambda: "more ranks" in worker.life.reason)
+        assert worker.life.state is LifeState.PENDING
+        assert len(registry.fleet.workers) == 1
+        await registry.aclose()
+
+
 async def test_a_failing_worker_leaves_the_candidates_and_comes_back(
     registry: Registry, engine: tuple[HttpEngine, str], heard: Recorder
 ) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from smg.core.errors import UnsupportedFieldError
-from smg.routers.grpc.encoding import Reader
 from smg.routers.grpc.generation_job import Ask, GenerationJob, usage_wishes
 from smg.wire.openai.bodies import ChatBody, decode_body
 from smg.wire.openai.chat_answers import ChatStyle
@@ -40,7 +39,7 @@ class ChatJob(GenerationJob):
 
     @override
     async def _encode(self, worker: GrpcWorker) -> list[Prompt]:
-        body, reader = self._body, Reader(worker.tokenizer, self._kit.encoder)
+        body, reader = self._body, self._reader(worker)
         unused = body.tool_choice == "none" and not worker.dialect.manner.unused_tools
         text = await reader.converse(
             body.messages,

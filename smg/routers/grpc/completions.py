@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from smg.routers.grpc.encoding import Reader
 from smg.routers.grpc.generation_job import Ask, GenerationJob, usage_wishes
 from smg.routers.grpc.prompts import sources
 from smg.wire.openai.bodies import CompletionBody, decode_body
@@ -42,7 +41,7 @@ class CompletionJob(GenerationJob):
 
     @override
     async def _encode(self, worker: GrpcWorker) -> list[Prompt]:
-        reader = Reader(worker.tokenizer, self._kit.encoder)
+        reader = self._reader(worker)
         return await reader.read_all(self._sources, "prompt", special=self._body.add_special_tokens is not False)
 
     @override

@@ -10,7 +10,6 @@ from typing_extensions import override
 
 from smg.core.errors import UnsupportedEndpointError, UnsupportedFieldError
 from smg.core.request import reply
-from smg.routers.grpc.encoding import Reader
 from smg.routers.grpc.job import Job, context_length
 from smg.routers.grpc.prompts import check_fits, sources
 from smg.routers.grpc.run import CALLS_AT_ONCE, together
@@ -44,7 +43,7 @@ class EmbeddingJob(Job):
 
     @override
     async def answer(self, worker: GrpcWorker, sink: Sink) -> None:
-        prompts = await Reader(worker.tokenizer, self._kit.encoder).read_all(self._sources, "input", special=True)
+        prompts = await self._reader(worker).read_all(self._sources, "input", special=True)
         check_fits(prompts, context_length(worker, self._request.model))
         embeddings = await self._embed(worker, prompts)
         self._request.trail.prompt_tokens = sum(embedding.prompt_tokens for embedding in embeddings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from smg.core.errors import InvalidRequestError, NoWorkerError
+from smg.core.errors import ContextLengthError, InvalidRequestError, NoWorkerError
 from smg.routers.grpc.prompts import Prompt, check_ids
 from smg.text.errors import TemplateError, TokenizerError
 
@@ -23,12 +23,15 @@ BUSY_SECS = 1.0
 class Reader:
     """Reads prompts for one tokenizer.
 
-    All its calls raise InvalidRequestError where the caller is at fault, NoWorkerError where the gateway is too busy.
+    All its calls raise InvalidRequestError or ContextLengthError where the caller is at fault, NoWorkerError where the
+    gateway is too busy.
     """
 
-    def __init__(self, tokenizer: Tokenizer, encoder: Encoder) -> None:
+    def __init__(self, tokenizer: Tokenizer, encoder: Encoder, context: int | None = None) -> None:
+        """Take the parts; texts that cannot fit in ``context`` tokens are refused unread, where that is given."""
         self._tokenizer = tokenizer
         self._encoder = encoder
+        self._context = context
 
     async def read(self, source: Source, param: str, *, special: bool) -> Prompt:
         """Return a prompt in ids, at least one; ``special`` frames a text with the model's special tokens."""
@@ -40,11 +43,17 @@ class Reader:
     async def spell(self, source: Source, param: str, *, special: bool) -> Prompt:
         """Return a prompt as ``read`` does, even if it has no ids."""
         if isinstance(source, str):
+            self._require_room(source)
             with _told(param):
                 ids = await self._encoder.encode(self._tokenizer, source, add_special_tokens=special)
             return Prompt(ids, source)
         check_ids(source, self._tokenizer.vocab_size, param)
         return Prompt(source, "")
+
+    def _require_room(self, text: str) -> None:
+        least = self._tokenizer.least_tokens(text)
+        if self._context is not None and least > self._context:
+            raise ContextLengthError(f"this model's context is {self._context} tokens: the text has at least {least}")
 
     async def read_all(self, sources: Sequence[Source], param: str, *, special: bool) -> list[Prompt]:
         """Return each prompt in ids."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from smg.core.errors import InvalidRequestError
-from smg.routers.grpc.encoding import Reader
 from smg.routers.grpc.generation_job import Ask, GenerationJob
 from smg.routers.grpc.prompts import sources
 from smg.wire.openai.bodies import GenerateBody, decode_body
@@ -42,7 +41,7 @@ class GenerateJob(GenerationJob):
 
     @override
     async def _encode(self, worker: GrpcWorker) -> list[Prompt]:
-        return await Reader(worker.tokenizer, self._kit.encoder).read_all(self._sources, self._param, special=True)
+        return await self._reader(worker).read_all(self._sources, self._param, special=True)
 
     @override
     def _style(self, prompts: Sequence[Prompt], worker: GrpcWorker) -> AnswerStyle:

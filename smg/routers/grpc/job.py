@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from smg.routers.grpc.encoding import Reader
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,6 +46,10 @@ class Job(ABC):
     def __init__(self, request: InferenceRequest, kit: Kit) -> None:
         self._request = request
         self._kit = kit
+
+    def _reader(self, worker: GrpcWorker) -> Reader:
+        """Return what reads prompts for ``worker``, and refuses those that cannot fit in its context."""
+        return Reader(worker.tokenizer, self._kit.encoder, context_length(worker, self._request.model))
 
     @abstractmethod
     def refuse(self, dialect: Dialect) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from smg.core.errors import InvalidRequestError, NoWorkerError, UnsupportedMediaTypeError
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
     from smg.core.request import Handler, Request, Sink
     from smg.core.words import Endpoint
     from smg.wire.guard import JsonLimits
+    from smg.wire.routing import RoutingFields
     from smg.workers.fleet import Fleet
 
 BYTES_PER_TOKEN = 4
 RETRY_AFTER_SECS = 1.0
+LARGE_BYTES = 1 << 20
+"""A body from this size on takes milliseconds to be read: two for each MiB, and one more where it is decoded whole."""
+
 CHARSETS = frozenset({b"", b"charset=utf-8", b'charset="utf-8"', b"charset=utf8"})
 
 
@@ -36,6 +41,7 @@ class InferenceHandlers:
         self._inference = inference
         self._fleet = fleet
         self._limits = limits
+        self._turn = asyncio.Lock()
 
     def handler(self, endpoint: Endpoint) -> Handler:
         """Return the handler that serves ``endpoint``."""
@@ -48,7 +54,7 @@ class InferenceHandlers:
 
     async def _read(self, request: Request, endpoint: Endpoint) -> InferenceRequest:
         body = await request.receive()
-        fields = read_routing(endpoint, body, self._limits)
+        fields = await self._fields(endpoint, body)
         model = fields.model or self._only_model()
         request.trail.model = model
         request.trail.streaming = fields.stream
@@ -64,6 +70,13 @@ class InferenceHandlers:
             began_at=request.arrived_at,
             trail=request.trail,
         )
+
+    async def _fields(self, endpoint: Endpoint, body: bytes) -> RoutingFields:
+        """Read what routing needs; of large bodies one in each turn of the loop, so that others come in between."""
+        if len(body) < LARGE_BYTES:
+            return read_routing(endpoint, body, self._limits)
+        async with self._turn:
+            return read_routing(endpoint, body, self._limits)
 
     def _only_model(self) -> str:
         fleet = self._fleet()

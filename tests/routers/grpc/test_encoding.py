@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from smg.core.clock import MonotonicClock
-from smg.core.errors import InvalidRequestError, NoWorkerError
+from smg.core.errors import ContextLengthError, InvalidRequestError, NoWorkerError
 from smg.core.events import AttemptEnded
 from smg.core.words import Endpoint, Outcome, Runtime
 from smg.routers.attempt import Attempt, Surroundings
@@ -74,7 +74,7 @@ async def test_a_busy_gateway_is_not_the_workers_fault(tokenizer: Tokenizer) -> 
     """A prompt that finds no free encoder in time is a 503, and its lease is abandoned, not failed."""
     async with scripted(Runtime.VLLM, tokenizer, Script()) as (front, _):
         front.router._kit.encoder._timeout_secs = 0
-        request = front.request(Endpoint.COMPLETIONS, {**HELLO, "prompt": "word " * 500})
+        request = front.request(Endpoint.COMPLETIONS, {**HELLO, "prompt": "word " * 120})
         front.router.check(request)
         observer = Recorder()
         around = Surroundings(MonotonicClock(), observer, Random(1), asyncio.sleep)
@@ -82,3 +82,13 @@ async def test_a_busy_gateway_is_not_the_workers_fault(tokenizer: Tokenizer) -> 
             await Attempt(front.router, front.workers[0], around).run(request, front.sink)
 
     assert [event.outcome for event in observer.of(AttemptEnded)] == [Outcome.ABANDONED]
+
+
+async def test_a_text_that_cannot_fit_is_refused_unread(tokenizer: Tokenizer, encoder: Encoder) -> None:
+    """Where the context is known; what may just fit is read."""
+    reader = Reader(tokenizer, encoder, 10)
+    with pytest.raises(ContextLengthError, match="10 tokens: the text has at least"):
+        await reader.read("x" * 100_000, "prompt", special=True)
+
+    assert (await reader.read("hello", "prompt", special=True)).ids
+    assert (await Reader(tokenizer, encoder).read("x" * 10_000, "prompt", special=True)).ids
