@@ -28,7 +28,11 @@ PERMITS = 64
 LANES = 32
 AROUND: dict[str, Any] = {
     "limits": {"concurrency": {"limit": PERMITS, "queue_size": 0}},
-    "worker_defaults": {"breaker": {"disabled": True}, "pool": {"idle_timeout_secs": 1.0}},
+    "worker_defaults": {
+        "breaker": {"disabled": True},
+        "pool": {"idle_timeout_secs": 1.0},
+        "timeouts": dict.fromkeys(("connect_secs", "first_byte_secs", "first_token_secs", "between_chunks_secs"), 60.0),
+    },
 }
 LEFT_BEHIND = ("never retrieved", "unclosed", "destroyed but", "never awaited")
 HELD = ("descriptors", "tasks", "in_flight")
@@ -117,8 +121,9 @@ class Seen:
 
     @property
     def late(self) -> float:
-        """What memory has grown by in the last third, as a share."""
-        return self.resident[-1] / self.resident[-1 - MEASURED // 3] - 1
+        """What memory has grown by from the middle third to the last, as a share."""
+        third = MEASURED // 3
+        return sum(self.resident[-third:]) / sum(self.resident[-2 * third : -third]) - 1
 
 
 def run(mode: str) -> Seen:
