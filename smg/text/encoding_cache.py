@@ -12,8 +12,13 @@ if TYPE_CHECKING:
 Key: TypeAlias = tuple[str, bool, str]
 """Fingerprint of the tokenizer, whether special tokens are added, text."""
 
-# what Python takes for a key, an array and their place in the table, roughly
 ENTRY_BYTES = 400
+"""What Python takes for a key, an array and their place in the table, roughly."""
+
+ID_BYTES = 4
+
+SHARE_AT_MOST = 16
+"""One entry may take a sixteenth of all: a larger one would put out many, and take long to be copied each time."""
 
 
 class EncodingCache:
@@ -41,16 +46,15 @@ class EncodingCache:
 
     def keep(self, key: Key, ids: Sequence[int]) -> None:
         """Remember ``ids``, forgetting what was used least recently; too large an entry is not kept."""
-        kept = array("I", ids)
-        size = _size(key, kept)
-        if size > self._limit_bytes or key in self._entries:
+        size = _size(key, ids)
+        if SHARE_AT_MOST * size > self._limit_bytes or key in self._entries:
             return
-        self._entries[key] = kept
+        self._entries[key] = array("I", ids)
         self.used_bytes += size
         while self.used_bytes > self._limit_bytes:
             self.used_bytes -= _size(*self._entries.popitem(last=False))
 
 
-def _size(key: Key, ids: array[int]) -> int:
+def _size(key: Key, ids: Sequence[int]) -> int:
     # four bytes per character is the most Python takes
-    return ENTRY_BYTES + 4 * len(key[2]) + ids.itemsize * len(ids)
+    return ENTRY_BYTES + 4 * len(key[2]) + ID_BYTES * len(ids)

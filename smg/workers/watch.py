@@ -52,7 +52,7 @@ class Watch:
         UpstreamTimeoutError: On leaving, if a clock has run out; says which, what it was set to and what elapsed.
     """
 
-    __slots__ = ("_clocks", "_loop", "_ran_out", "_scope", "_stopped", "_timer", "_worker_id")
+    __slots__ = ("_clocks", "_loop", "_ran_out", "_scope", "_shortest_secs", "_stopped", "_timer", "_worker_id")
 
     def __init__(
         self, worker_id: WorkerId, settings: ClockSettings, *, stream: bool, began_at: float | None = None
@@ -62,6 +62,7 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._clocks = Clocks(settings, self._loop.time(), stream=stream, total_from=began_at)
         self._scope = asyncio.timeout(None)
+        self._shortest_secs = settings.shortest_secs
         self._timer: asyncio.TimerHandle | None = None
         self._ran_out: RanOut | None = None
         self._stopped = False
@@ -127,12 +128,16 @@ class Watch:
             self.resume()
 
     def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if not self._stopped:
-            self._timer = self._loop.call_at(self._clocks.next_deadline(), self._look)
+        """See to it that somebody looks in time; a timer that comes before any clock begun now is soon enough."""
+        timer = self._timer
+        if self._stopped or (timer is not None and timer.when() <= self._loop.time() + self._shortest_secs):
+            return
+        if timer is not None:
+            timer.cancel()
+        self._timer = self._loop.call_at(self._clocks.next_deadline(), self._look)
 
     def _look(self) -> None:
+        self._timer = None
         self._ran_out = self._clocks.expired(self._loop.time())
         if self._ran_out is None:
             self._arm()

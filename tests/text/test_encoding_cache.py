@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smg.text.encoding_cache import ENTRY_BYTES, EncodingCache, Key
+from smg.text.encoding_cache import ENTRY_BYTES, SHARE_AT_MOST, EncodingCache, Key
 
 
 def key(text: str, *, fingerprint: str = "f", special: bool = False) -> Key:
@@ -31,15 +31,25 @@ def test_tokenizer_and_special_tokens_are_part_of_the_key() -> None:
 
 def test_least_recently_used_is_forgotten_first() -> None:
     """The bytes in use never exceed the limit."""
-    cache = EncodingCache(2 * (ENTRY_BYTES + 8))
-    cache.keep(key("a"), [1])
-    cache.keep(key("b"), [2])
-    assert cache.find(key("a")) == [1]
-    cache.keep(key("c"), [3])
+    room = SHARE_AT_MOST
+    cache = EncodingCache(room * (ENTRY_BYTES + 8))
+    for number in range(room):
+        cache.keep(key(chr(65 + number)), [number])
+    assert cache.find(key("A")) == [0]
+    cache.keep(key("z"), [99])
 
-    assert cache.find(key("b")) is None
-    assert [cache.find(key(text)) for text in "ac"] == [[1], [3]]
-    assert cache.used_bytes == 2 * (ENTRY_BYTES + 8)
+    assert cache.find(key("B")) is None
+    assert [cache.find(key(text)) for text in "ACz"] == [[0], [2], [99]]
+    assert cache.used_bytes == room * (ENTRY_BYTES + 8)
+
+
+def test_one_large_text_does_not_put_out_many_small_ones() -> None:
+    """What would take more than its share is not kept."""
+    cache = EncodingCache(SHARE_AT_MOST * 1_000)
+    cache.keep(key("a"), [1])
+    cache.keep(key("b"), [2] * 200)
+
+    assert [cache.find(key(text)) for text in "ab"] == [[1], None]
 
 
 def test_keeping_twice_counts_once() -> None:
