@@ -71,11 +71,16 @@ def read_routing(endpoint: Endpoint, body: bytes, limits: JsonLimits) -> Routing
             (``param`` names it), or any top-level name is repeated.
     """
     check_json(body, limits)
+    return read_checked(endpoint, body, limits)
+
+
+def read_checked(endpoint: Endpoint, body: bytes, limits: JsonLimits) -> RoutingFields:
+    """Return what ``read_routing`` does, of a body that has passed ``check_json``."""
     fields = read_fields(body)
     names = READ.get(endpoint, READ_ELSEWHERE)
     locate(body, fields, names)
     asked = {name: raw for name, raw in fields.items() if name in names}
-    check_lists(asked, body.count(b",") + 1, limits)
+    check_lists(asked, body, limits)
     read_count(asked, ALTERNATIVES.get(endpoint, ""), 0, limits.max_top_logprobs)
     return RoutingFields(
         model=read_model(asked),
@@ -85,16 +90,17 @@ def read_routing(endpoint: Endpoint, body: bytes, limits: JsonLimits) -> Routing
     )
 
 
-def check_lists(fields: Fields, longest: int, limits: JsonLimits) -> None:
+def check_lists(fields: Fields, body: bytes, limits: JsonLimits) -> None:
     """Refuse a list of more entries than its limit allows; what is no list is for the worker to judge.
 
-    No list can have more than ``longest`` entries, by the body's commas: for nearly every body that is few, and
-    nothing is counted.
+    No list can have more entries than the body's commas part: for nearly every body these are few, and nothing is
+    counted.
     """
-    for name, limit in LISTS.items():
-        most = getattr(limits, limit)
-        if longest > most and name in fields and entries(fields[name]) > most:
-            raise InvalidRequestError(f"{name} holds more than {most} entries, the gateway's {limit}", param=name)
+    caps = {name: getattr(limits, limit) for name, limit in LISTS.items() if name in fields}
+    longest = body.count(b",") + 1 if caps else 0
+    for name, most in caps.items():
+        if longest > most and entries(fields[name]) > most:
+            raise InvalidRequestError(f"{name} holds more than {most} entries, the gateway's {LISTS[name]}", param=name)
 
 
 def entries(raw: msgspec.Raw) -> int:

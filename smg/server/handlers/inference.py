@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from smg.core.errors import InvalidRequestError, NoWorkerError, UnsupportedMediaTypeError
 from smg.core.request import InferenceRequest
-from smg.wire.routing import read_routing
+from smg.wire.guard import check_json
+from smg.wire.routing import read_checked, read_routing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,11 +73,16 @@ class InferenceHandlers:
         )
 
     async def _fields(self, endpoint: Endpoint, body: bytes) -> RoutingFields:
-        """Read what routing needs; of large bodies one in each turn of the loop, so that others come in between."""
+        """Read what routing needs; a large body in steps, between which the loop has a turn, and one such at a time."""
         if len(body) < LARGE_BYTES:
             return read_routing(endpoint, body, self._limits)
         async with self._turn:
-            return read_routing(endpoint, body, self._limits)
+            await asyncio.sleep(0)
+            check_json(body, self._limits)
+            await asyncio.sleep(0)
+            fields = read_checked(endpoint, body, self._limits)
+            await asyncio.sleep(0)
+        return fields
 
     def _only_model(self) -> str:
         fleet = self._fleet()

@@ -99,11 +99,11 @@ async def test_x05_renegotiation(tmp_path):
 async def test_x05_stalled_handshakes(tmp_path, record_property):
     """Handshakes that do not go on are closed within 10 s, and callers beside them are served as before."""
     async with facing("http", good("http", stream=False), workers=1, **listening({}, tmp_path)) as scene:
-        usual = await slowest(scene.port, 20)
+        usual = await p95(scene.port)
         stalled = [await asyncio.open_connection("127.0.0.1", scene.port) for _ in range(profile.count(5000, least=50))]
         begun = time.monotonic()
         ends = [asyncio.get_running_loop().create_task(reader.read()) for reader, _ in stalled]
-        beside = await slowest(scene.port, 20)
+        beside = await p95(scene.port)
         closed, left = await asyncio.wait(ends, timeout=profile.secs(10) + profile.SLACK_SECS)
         took = time.monotonic() - begun
         await shut(left, [writer for _, writer in stalled])
@@ -113,14 +113,17 @@ async def test_x05_stalled_handshakes(tmp_path, record_property):
         assert beside <= HEALTHY_RATIO * max(usual, 0.05)
 
 
-async def slowest(port, number) -> float:
-    """Ask so often over TLS, each on a connection of its own; return the longest time."""
+async def p95(port) -> float:
+    """Ask over TLS, each time on a connection of its own; return how long all but the two slowest took at most.
+
+    Those may have met a pause of this process, which is the gateway's and the callers' and holds a whole test run.
+    """
     took = []
-    for turn in range(number):
+    for turn in range(40):
         begun = time.monotonic()
         whole(await ask(port, request(f"h{turn}", stream=False), tls=unchecked()), stream=False)
         took.append(time.monotonic() - begun)
-    return max(took)
+    return sorted(took)[-3]
 
 
 async def shut(tasks, writers) -> None:

@@ -78,9 +78,6 @@ def test_hostile_bodies_do_not_stall_others(front, name, record_property):
 
 
 @pytest.mark.skipif(CONTROL, reason="the control has no tokenizer")
-@pytest.mark.xfail(
-    SIZE != "short", strict=True, reason="needs bodies of tens of MB and their ids to be read off the loop"
-)
 @pytest.mark.timeout(120)
 def test_j13_long_prompts_do_not_stall_liveness(record_property):
     """While five prompts of 27 MiB are put into tokens for a gRPC worker, the liveness probe answers within 100 ms."""
