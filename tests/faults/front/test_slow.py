@@ -120,11 +120,13 @@ def hold(front, script, number, told):
         with Healthy(front.port) as healthy:
             watch.until(lambda: all(entry.ended for entry in running))
             time.sleep(0.2)
+        left = sum(entry.ended is None for entry in running)
     finally:
         for caller in callers:
             caller.socket.close()
 
     told(watch.late_secs, healthy.p99 / usual, number)
+    assert left == 0, "not cut at all"
     assert watch.late_secs <= 2, "not cut at the stall limit"
     assert healthy.failed == 0
     assert max(entry.sent for entry in running) < 8 * MIB, "the worker was never made to wait"
