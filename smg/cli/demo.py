@@ -61,6 +61,10 @@ def run(args: argparse.Namespace) -> int:
     _require_free(args.port)
     import uvloop  # noqa: PLC0415
 
+    from smg.server.observers.logs import set_up_logging  # noqa: PLC0415
+    from smg.server.settings import LogSettings  # noqa: PLC0415
+
+    set_up_logging(LogSettings(level="error"))  # first of all, since the engines' library reads its own wishes once
     uvloop.run(show(args.port, once=args.once))
     return 0
 
@@ -93,7 +97,6 @@ def _settings(number: int, engines: Sequence[SimEngine]) -> Settings:
     tree = {
         "server": {"host": HOST, "port": number, "shutdown_grace_period_secs": GRACE_SECS},
         "metrics": {"host": HOST, "port": 0},
-        "log": {"level": "error"},
         "workers": [{"url": engine.url} for engine in engines],
     }
     return settle([Given(tree)])
@@ -102,9 +105,7 @@ def _settings(number: int, engines: Sequence[SimEngine]) -> Settings:
 @asynccontextmanager
 async def _gateway(settings: Settings) -> AsyncIterator[Gateway]:
     from smg.server.lifecycle import Gateway  # noqa: PLC0415
-    from smg.server.observers.logs import set_up_logging  # noqa: PLC0415
 
-    set_up_logging(settings.log)
     async with Gateway(settings) as gateway:
         yield gateway
 
