@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -89,7 +91,7 @@ async def test_an_answer_is_taken_out_of_its_framing(answer: bytes, body: bytes)
 
 
 async def test_an_answer_may_last_to_the_connections_end() -> None:
-    """Where nothing else says how long it is; a reset is no end."""
+    """Where nothing else says how long it is."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asked(reader)
@@ -97,6 +99,24 @@ async def test_an_answer_may_last_to_the_connections_end() -> None:
 
     async with facing(serve) as worker:
         assert await read(worker) == b"all"
+
+
+async def test_a_reset_is_no_end() -> None:
+    """What came before it is not taken for the whole."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\npart")
+        await gone.wait()
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    gone = asyncio.Event()
+    async with facing(serve) as worker, worker.exchange("POST", "/", [], b"{}") as answer:
+        assert await answer.pour(lambda _: False)
+        gone.set()
+        with pytest.raises(UpstreamError):
+            await answer.read(BIG)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +187,24 @@ async def test_a_body_that_nobody_takes_is_held_up_to_a_limit() -> None:
         assert HELD_BYTES <= len(answer._held) < HELD_BYTES + READ_BYTES
         assert sent < 16 * BIG
         assert len(await answer.read(16 * BIG)) == 16 * BIG
+
+
+async def test_who_wants_no_more_is_not_read_for() -> None:
+    """The engine waits from then on, and not only once some has been held."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        writer.write(CHUNKED)
+        await awaited.wait()
+        writer.write(b"2\r\nok\r\n")
+        await reader.read()
+
+    awaited = asyncio.Event()
+    async with facing(serve) as worker, worker.exchange("POST", "/", [], b"{}") as answer:
+        assert isinstance(answer, LeanAnswer)
+        awaited.set()
+        assert await answer.pour(lambda _: False)
+        assert (answer._paused, answer._held) == (True, b"")
 
 
 async def test_what_taking_raises_is_raised_where_the_body_is_awaited() -> None:
