@@ -10,10 +10,14 @@ and what the decoder walks before its first error is always counted right.
 from __future__ import annotations
 
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from smg.core.errors import InvalidJsonError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BRACES_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
 STEPS = bytes.maketrans(b"[]", b"\x01\xff")  # one level down, one up, as signed bytes
@@ -55,10 +59,18 @@ def check_json(body: bytes, limits: JsonLimits) -> None:
     Raises:
         InvalidJsonError: A byte order mark, bytes that are not UTF-8, or a limit exceeded.
     """
+    for _ in steps_of_check(body, limits):
+        pass
+
+
+def steps_of_check(body: bytes, limits: JsonLimits) -> Iterator[None]:
+    """Do what ``check_json`` does, a part with each step, so that others may have their turn in between."""
     check_utf8(body)
+    yield
     opens = body.count(b"{") + body.count(b"[")
     if opens > limits.max_depth or not surely_few(body, opens, limits.max_nodes):
-        check_exactly(body, limits)
+        yield
+        yield from check_exactly(body, limits)
 
 
 def check_utf8(body: bytes) -> None:
@@ -80,13 +92,17 @@ def surely_few(body: bytes, opens: int, max_nodes: int) -> bool:
     return opens + body.count(b",") + body.count(b":") < max_nodes
 
 
-def check_exactly(body: bytes, limits: JsonLimits) -> None:
-    """Count values and nesting outside of strings."""
-    bare = without_strings(body, limits.max_nodes).translate(BRACES_AS_BRACKETS, WHITESPACE)
+def check_exactly(body: bytes, limits: JsonLimits) -> Iterator[None]:
+    """Count values and nesting outside of strings, in steps."""
+    bare = without_strings(body, limits.max_nodes)
+    yield
+    bare = bare.translate(BRACES_AS_BRACKETS, WHITESPACE)
+    yield
     opens, empty = bare.count(b"["), bare.count(b"[]")
     nodes = 1 + bare.count(b",") + bare.count(b":") + opens - empty
     if max(nodes, opens) > limits.max_nodes:  # `opens` is the larger only in what is not JSON
         raise too_many(limits.max_nodes)
+    yield
     if opens > limits.max_depth and depth(bare, opens) > limits.max_depth:
         raise InvalidJsonError(f"the body is nested deeper than {limits.max_depth}")
 

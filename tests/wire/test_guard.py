@@ -37,7 +37,7 @@ def nodes(value: object) -> int:
 
 def accepts(body: bytes, limits: JsonLimits) -> bool:
     try:
-        check_exactly(body, limits)
+        _ = list(check_exactly(body, limits))
     except InvalidJsonError:
         return False
     return True

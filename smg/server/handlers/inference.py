@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from smg.core.errors import InvalidRequestError, NoWorkerError, UnsupportedMediaTypeError
 from smg.core.request import InferenceRequest
-from smg.wire.guard import check_json
+from smg.wire.guard import steps_of_check
 from smg.wire.routing import read_checked, read_routing
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class InferenceHandlers:
             return read_routing(endpoint, body, self._limits)
         async with self._turn:
             await asyncio.sleep(0)
-            check_json(body, self._limits)
+            for _ in steps_of_check(body, self._limits):
+                await asyncio.sleep(0)
             await asyncio.sleep(0)
             fields = read_checked(endpoint, body, self._limits)
             await asyncio.sleep(0)
