@@ -126,7 +126,7 @@ async def test_w03_remove_the_last(mode):
         removal = asyncio.get_running_loop().create_task(registry.remove(worker.id))
         await until(lambda: worker.life.state is not LifeState.READY)
         refusal = await scene.ask("new", stream=True)
-        assert (refusal.status, refusal.secs < 0.5) == (503, True)
+        assert (refusal.status, refusal.secs < profile.at_most(0.5)) == (503, True)
         go_on.set()
         for answer in await running:
             whole(answer, stream=True)
@@ -210,8 +210,8 @@ async def test_w12_drain_half_under_idle_streams():
             before = time.monotonic()
             await asyncio.sleep(0.005)
             lags.append(time.monotonic() - before - 0.005)
-        assert time.monotonic() - begun <= 1
-        assert max(lags, default=0) <= 0.05 + profile.SLACK_SECS / 10
+        assert time.monotonic() - begun <= profile.at_most(1)
+        assert max(lags, default=0) <= profile.at_most(0.05)
         go_on.set()
         assert all(answer.whole for answer in await running)
         await removals
