@@ -6,14 +6,13 @@ Lower layers never log. ``server`` plugs in the observers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from smg.core.words import ConnectionMode, LifeState, Outcome, WorkerId, WorkerType
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFinished:
+class RequestFinished(NamedTuple):
     """One request was answered, or its caller left (status 499); told exactly once per request.
 
     Attributes:
@@ -38,8 +37,7 @@ class RequestFinished:
     caller: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptEnded:
+class AttemptEnded(NamedTuple):
     """One try at one worker ended; ``attempt`` 1 is the first."""
 
     request_id: str

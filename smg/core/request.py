@@ -6,9 +6,9 @@ listener or protocol the request came through.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from smg.core.words import Endpoint, WorkerId
@@ -50,6 +50,7 @@ class Request:
         id: Names the request in logs, at the worker and in the answer.
         path: Normal form, percent-decoded, without the query.
         query: Raw text behind the ``?``, empty if none.
+        fields: The first value of each header field, by its name in lower case.
         receive: Reads the whole body once; raises PayloadTooLargeError beyond the front's limit and
             RequestTimeoutError when it comes too slowly.
         arrived_at: Clock reading (seconds, monotonic) when the head was complete.
@@ -61,14 +62,11 @@ class Request:
     path: str
     query: str
     headers: RawHeaders
+    fields: Mapping[bytes, bytes]
     receive: Callable[[], Awaitable[bytes]]
     arrived_at: float
     params: dict[str, str] = field(default_factory=dict)
     trail: Trail = field(default_factory=Trail)
-
-    def header(self, name: bytes) -> bytes | None:
-        """Return the first value of a field; ``name`` is lower case."""
-        return next((value for key, value in self.headers if key.lower() == name), None)
 
 
 @dataclass(slots=True)
@@ -98,8 +96,7 @@ class InferenceRequest:
     parsed: dict[object, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyHead:
+class ReplyHead(NamedTuple):
     """Status and fields of an answer; framing fields (content-length, transfer-encoding) are the front's.
 
     Attributes:
@@ -120,13 +117,17 @@ class Sink(Protocol):
     """
 
     @property
-    def started(self) -> bool:
-        """Whether the head was handed over; from then on nothing may be retried."""
+    def head(self) -> ReplyHead | None:
+        """The head that was handed over, as its caller gets it; from then on nothing may be retried."""
         ...
 
     @property
     def paused(self) -> bool:
         """Whether the caller is slower than the worker and the writer must drain first."""
+        ...
+
+    def amend(self, change: Callable[[ReplyHead], ReplyHead]) -> None:
+        """Have the head changed by ``change`` when it is handed over, after all that ask for this later."""
         ...
 
     def start(self, head: ReplyHead) -> None:

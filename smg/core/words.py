@@ -9,7 +9,13 @@ WorkerId = NewType("WorkerId", str)
 """Made by the gateway at registration, never reused; safe to show to callers."""
 
 
-class WorkerType(Enum):
+class Word(Enum):
+    """One word of an enumeration; hashed as the one object it is, since Enum's own hash is a call in Python."""
+
+    __hash__ = object.__hash__
+
+
+class WorkerType(Word):
     """The part of inference a worker performs."""
 
     REGULAR = "regular"
@@ -18,14 +24,14 @@ class WorkerType(Enum):
     ENCODE = "encode"
 
 
-class ConnectionMode(Enum):
+class ConnectionMode(Word):
     """How a worker is reached."""
 
     HTTP = "http"
     GRPC = "grpc"
 
 
-class Runtime(Enum):
+class Runtime(Word):
     """The engine behind a worker; ``EXTERNAL`` is a cloud provider."""
 
     UNSPECIFIED = "unspecified"
@@ -37,7 +43,7 @@ class Runtime(Enum):
     EXTERNAL = "external"
 
 
-class LifeState(Enum):
+class LifeState(Word):
     """Where a worker stands in its life; only ``READY`` takes new requests."""
 
     PENDING = "pending"
@@ -47,7 +53,7 @@ class LifeState(Enum):
     GONE = "gone"
 
 
-class Outcome(Enum):
+class Outcome(Word):
     """How a lease ended, for the trust in its worker."""
 
     SUCCEEDED = "succeeded"
@@ -56,7 +62,7 @@ class Outcome(Enum):
     ABANDONED = "abandoned"  # the caller left, or nothing was learnt of the worker
 
 
-class Endpoint(Enum):
+class Endpoint(Word):
     """What a request asks of an engine; the value is the path its HTTP server knows it by."""
 
     CHAT = "/v1/chat/completions"

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from typing_extensions import override
-
-from smg.core.request import reply
-from smg.middleware.relay import RelaySink
+from smg.core.request import ReplyHead, reply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from smg.core.request import Handler, RawHeaders, ReplyHead, Request, Sink
+    from smg.core.request import Handler, RawHeaders, Request, Sink
 
 METHODS = b"GET, POST, PUT, PATCH, DELETE"
 EXPOSED = b"x-request-id, x-smg-routed-worker-id, x-smg-error-code, retry-after"
@@ -28,36 +25,28 @@ def cors(handler: Handler, *, origins: Sequence[str]) -> Handler:
     allowed = frozenset(origin.encode() for origin in origins)
 
     async def handle(request: Request, sink: Sink) -> None:
-        origin = request.header(b"origin")
+        origin = request.fields.get(b"origin")
         if origin is None or not ({origin, b"*"} & allowed):
             await handler(request, sink)
-        elif request.method == "OPTIONS" and request.header(b"access-control-request-method"):
+        elif request.method == "OPTIONS" and request.fields.get(b"access-control-request-method"):
             _allow(request, sink, origin)
         else:
-            await handler(request, OpenedSink(sink, origin))
+            sink.amend(partial(_opened, origin))
+            await handler(request, sink)
 
     return handle
 
 
-class OpenedSink(RelaySink):
-    """Tells the browser that its page may read the answer."""
-
-    __slots__ = ("_origin",)
-
-    def __init__(self, sink: Sink, origin: bytes) -> None:
-        super().__init__(sink)
-        self._origin = origin
-
-    @override
-    def start(self, head: ReplyHead) -> None:
-        kept = tuple(field for field in head.headers if not field[0].lower().startswith(PREFIX))
-        opened = (*_open_to(self._origin), (b"access-control-expose-headers", EXPOSED))
-        self.sink.start(replace(head, headers=(*kept, *opened)))
+def _opened(origin: bytes, head: ReplyHead) -> ReplyHead:
+    """Tell the browser that its page may read the answer."""
+    kept = tuple(field for field in head.headers if not field[0].lower().startswith(PREFIX))
+    opened = (*_open_to(origin), (b"access-control-expose-headers", EXPOSED))
+    return ReplyHead(head.status, (*kept, *opened), head.length)
 
 
 def _allow(request: Request, sink: Sink, origin: bytes) -> None:
     request.trail.route = "preflight"
-    asked = request.header(b"access-control-request-headers")
+    asked = request.fields.get(b"access-control-request-headers")
     fields = (
         *_open_to(origin),
         (b"access-control-allow-methods", METHODS),

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from typing_extensions import override
-
 from smg.core.errors import GatewayError, UpstreamRejectedError
 from smg.core.events import TaskFailed
 from smg.core.request import reply
-from smg.middleware.relay import RelaySink
 from smg.wire.errors import error_body, error_event, error_headers
 
 if TYPE_CHECKING:
@@ -28,16 +25,15 @@ def failures(handler: Handler, *, observer: Observer) -> Handler:
     """
 
     async def handle(request: Request, sink: Sink) -> None:
-        watched = WatchedSink(sink)
         try:
-            await handler(request, watched)
+            await handler(request, sink)
         except GatewayError as error:
-            _answer(request, watched, error)
+            _answer(request, sink, error)
         except ConnectionResetError:
             raise
         except Exception as bug:  # noqa: BLE001  (nobody further out could answer)
             observer.notify(TaskFailed(f"request {request.id}", bug))
-            _answer(request, watched, GatewayError("internal error"))
+            _answer(request, sink, GatewayError("internal error"))
 
     return handle
 
@@ -57,26 +53,9 @@ def answer_error(request: Request, sink: Sink, error: GatewayError, extra: RawHe
     reply(sink, error.status, error_body(error, request.id), (*error_headers(error), *extra))
 
 
-class WatchedSink(RelaySink):
-    """Remembers whether the answer is an event stream."""
-
-    __slots__ = ("events",)
-
-    def __init__(self, sink: Sink) -> None:
-        super().__init__(sink)
-        self.events = False
-
-    @override
-    def start(self, head: ReplyHead) -> None:
-        self.events = any(
-            name.lower() == b"content-type" and value.lower().startswith(EVENT_STREAM) for name, value in head.headers
-        )
-        self.sink.start(head)
-
-
-def _answer(request: Request, sink: WatchedSink, error: GatewayError) -> None:
-    if sink.started:
-        _break_off(request, sink, error)
+def _answer(request: Request, sink: Sink, error: GatewayError) -> None:
+    if sink.head is not None:
+        _break_off(request, sink, sink.head, error)
     elif isinstance(error, UpstreamRejectedError):
         request.trail.error_code = error.code
         code = (b"x-smg-error-code", error.code.encode())
@@ -85,9 +64,15 @@ def _answer(request: Request, sink: WatchedSink, error: GatewayError) -> None:
         answer_error(request, sink, error)
 
 
-def _break_off(request: Request, sink: WatchedSink, error: GatewayError) -> None:
+def _break_off(request: Request, sink: Sink, head: ReplyHead, error: GatewayError) -> None:
     request.trail.error_code = error.code
-    if not sink.events:
+    if not _is_event_stream(head):
         raise error
     sink.write(error_event(error, request.id))
     sink.finish()
+
+
+def _is_event_stream(head: ReplyHead) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.lower().startswith(EVENT_STREAM) for name, value in head.headers
+    )

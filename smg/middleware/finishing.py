@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from smg.core.errors import DrainingError
 
@@ -15,13 +15,13 @@ class Running:
     """The requests under way."""
 
     def __init__(self) -> None:
-        self._scopes: set[asyncio.Timeout] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._expired = False
 
     def __len__(self) -> int:
-        return len(self._scopes)
+        return len(self._tasks)
 
     async def wait_idle(self) -> None:
         """Return once nothing runs; callers bound the wait."""
@@ -30,38 +30,42 @@ class Running:
     def expire(self) -> None:
         """End every request under way, and every later one at once, by ``DrainingError``."""
         self._expired = True
-        now = asyncio.get_running_loop().time()
-        for scope in self._scopes:
-            scope.reschedule(now)
+        for task in self._tasks:
+            task.cancel()
 
-    def enter(self, scope: asyncio.Timeout) -> None:
-        """Count a request in."""
+    def enter(self) -> asyncio.Task[Any]:
+        """Count in the request that this task serves, and return the task."""
         if self._expired:
             raise DrainingError("the gateway is shutting down")
-        self._scopes.add(scope)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  (each request has one)
+        self._tasks.add(task)
         self._idle.clear()
+        return task
 
-    def leave(self, scope: asyncio.Timeout) -> None:
-        """Count it out; safe to call for one that never entered."""
-        self._scopes.discard(scope)
-        if not self._scopes:
+    def leave(self, task: asyncio.Task[Any]) -> None:
+        """Count it out."""
+        self._tasks.discard(task)
+        if not self._tasks:
             self._idle.set()
+
+    def ended(self, task: asyncio.Task[Any]) -> bool:
+        """Whether ``expire`` has cancelled a request, and nobody else; to be asked once."""
+        return self._expired and task.uncancel() == 0
 
 
 def finishing(handler: Handler, *, running: Running) -> Handler:
     """Count requests in and out of ``running`` and end them when it expires."""
 
     async def handle(request: Request, sink: Sink) -> None:
-        scope = asyncio.timeout(None)
+        task = running.enter()
         try:
-            async with scope:
-                running.enter(scope)
-                await handler(request, sink)
-        except TimeoutError as error:
-            if not scope.expired():
+            await handler(request, sink)
+        except asyncio.CancelledError as error:
+            if not running.ended(task):
                 raise
             raise DrainingError("the gateway shut down before the answer was complete") from error
         finally:
-            running.leave(scope)
+            running.leave(task)
 
     return handle

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-import secrets
-from dataclasses import replace
+from functools import partial
+from random import getrandbits
 from typing import TYPE_CHECKING
 
-from typing_extensions import override
-
-from smg.middleware.relay import RelaySink
+from smg.core.request import ReplyHead
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from smg.core.clock import Clock
-    from smg.core.request import Handler, RawHeaders, ReplyHead, Request, Sink
+    from smg.core.request import Handler, Request, Sink
 
 USABLE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
@@ -32,41 +30,33 @@ def stamp(handler: Handler, *, id_headers: Sequence[str], clock: Clock) -> Handl
     """
     names = tuple(name.lower().encode() for name in id_headers)
 
-    async def handle(request: Request, sink: Sink) -> None:
-        request.id = _adopted(request, names) or secrets.token_hex(16)
-        await handler(request, StampedSink(sink, request, clock))
+    def handle(request: Request, sink: Sink) -> Awaitable[None]:
+        request.id = _adopted(request, names) or _fresh_id()
+        sink.amend(partial(_stamped, request, clock))
+        return handler(request, sink)
 
     return handle
 
 
-class StampedSink(RelaySink):
-    """Puts the request's and the worker's ids on the head, and notes when the head was given."""
-
-    __slots__ = ("_clock", "_request")
-
-    def __init__(self, sink: Sink, request: Request, clock: Clock) -> None:
-        super().__init__(sink)
-        self._request = request
-        self._clock = clock
-
-    @override
-    def start(self, head: ReplyHead) -> None:
-        trail = self._request.trail
-        trail.status = head.status
-        trail.first_byte_at = self._clock.now()
-        self.sink.start(replace(head, headers=_stamped(head.headers, self._request)))
+def _fresh_id() -> str:
+    """Return 128 random bits: from the generator that is seeded by the system, since nothing is guarded by them."""
+    return f"{getrandbits(128):032x}"
 
 
 def _adopted(request: Request, names: tuple[bytes, ...]) -> str | None:
     for name in names:
-        value = request.header(name)
+        value = request.fields.get(name)
         if value is not None and USABLE_ID.fullmatch(value):
             return value.decode()
     return None
 
 
-def _stamped(headers: RawHeaders, request: Request) -> RawHeaders:
-    kept = tuple(field for field in headers if field[0].lower() not in STAMPS)
-    worker_id = request.trail.worker_id
-    routed = ((ROUTED_WORKER_ID, worker_id.encode()),) if worker_id else ()
-    return (*kept, (REQUEST_ID, request.id.encode()), *routed)
+def _stamped(request: Request, clock: Clock, head: ReplyHead) -> ReplyHead:
+    """Put the request's and the worker's ids on the head, and note that it was given."""
+    trail = request.trail
+    trail.status, trail.first_byte_at = head.status, clock.now()
+    kept = [field for field in head.headers if field[0].lower() not in STAMPS]
+    kept.append((REQUEST_ID, request.id.encode()))
+    if trail.worker_id:
+        kept.append((ROUTED_WORKER_ID, trail.worker_id.encode()))
+    return ReplyHead(head.status, tuple(kept), head.length)

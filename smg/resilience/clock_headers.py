@@ -28,6 +28,8 @@ def with_overrides(settings: ClockSettings, headers: RawHeaders) -> ClockSetting
     Raises:
         InvalidRequestError: A field names no clock, comes twice, or is not a number of seconds above 0.
     """
+    if PREFIX not in b" ".join([name for name, _ in headers]).lower():
+        return settings
     wishes: dict[str, float] = {}
     for raw, value in headers:
         name = raw.lower()
@@ -36,7 +38,7 @@ def with_overrides(settings: ClockSettings, headers: RawHeaders) -> ClockSetting
             if field is None or field in wishes:
                 raise _refusal(name, "comes twice" if field else "names no clock")
             wishes[field] = _clamped(settings, field, _seconds(name, value))
-    return msgspec.structs.replace(settings, **wishes) if wishes else settings
+    return msgspec.structs.replace(settings, **wishes)
 
 
 def _seconds(name: bytes, value: bytes) -> float:

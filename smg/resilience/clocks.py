@@ -19,16 +19,15 @@ Clocks that run out at the same instant are told in the order of the table.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from smg.core.words import Word
 
+if TYPE_CHECKING:
     from smg.resilience.settings import ClockSettings
 
 
-class ClockKind(Enum):
+class ClockKind(Word):
     """Which clock; the value is the word in settings, headers, error codes and metrics."""
 
     CONNECT = "connect"
@@ -38,7 +37,7 @@ class ClockKind(Enum):
     TOTAL = "total"
 
 
-class Phase(Enum):
+class Phase(Word):
     """How far an exchange has come."""
 
     CONNECTING = "connecting"
@@ -120,22 +119,24 @@ class Clocks:
 
     def next_deadline(self) -> float:
         """Return the reading at which the first of the clocks runs out unless a mark comes before."""
-        return min(start + limit for _, start, limit in self._running())
+        return min([start + limit for _, start, limit in self._running()])
 
     def expired(self, now: float) -> RanOut | None:
         """Return the clock that has run out first by ``now``, if any has."""
         kind, start, limit = min(self._running(), key=lambda running: running[1] + running[2])
         return RanOut(kind, limit, now - start) if now >= start + limit else None
 
-    def _running(self) -> Iterator[tuple[ClockKind, float, float]]:
-        """Yield each running clock, when it was started, and what it is set to."""
-        settings = self._settings
-        if self.phase is Phase.CONNECTING:
-            yield ClockKind.CONNECT, self._began_at, settings.connect_secs
-        if self.phase is Phase.WAITING:
-            yield ClockKind.FIRST_BYTE, self._sent_at, settings.first_byte_secs
-        if self._stream and self.phase in {Phase.WAITING, Phase.SILENT}:
-            yield ClockKind.FIRST_TOKEN, self._sent_at, settings.first_token_secs
-        if self.phase is Phase.FLOWING:
-            yield ClockKind.BETWEEN_CHUNKS, self._alive_at, settings.between_chunks_secs
-        yield ClockKind.TOTAL, self._total_from, settings.total_secs
+    def _running(self) -> list[tuple[ClockKind, float, float]]:
+        """Return each running clock, when it was started, and what it is set to; the total comes last."""
+        phase, settings = self.phase, self._settings
+        running: list[tuple[ClockKind, float, float]] = []
+        if phase is Phase.CONNECTING:
+            running.append((ClockKind.CONNECT, self._began_at, settings.connect_secs))
+        if phase is Phase.WAITING:
+            running.append((ClockKind.FIRST_BYTE, self._sent_at, settings.first_byte_secs))
+        if self._stream and (phase is Phase.WAITING or phase is Phase.SILENT):
+            running.append((ClockKind.FIRST_TOKEN, self._sent_at, settings.first_token_secs))
+        if phase is Phase.FLOWING:
+            running.append((ClockKind.BETWEEN_CHUNKS, self._alive_at, settings.between_chunks_secs))
+        running.append((ClockKind.TOTAL, self._total_from, settings.total_secs))
+        return running

@@ -38,6 +38,8 @@ class SlidingCount:
 
     def _advance(self, now: float) -> None:
         newest = int(now // self._width_secs)
+        if newest == self._newest:
+            return
         size = len(self._ring)
         for index in range(max(self._newest, newest - size) + 1, newest + 1):
             self._total -= self._ring[index % size]

@@ -84,7 +84,7 @@ class Attempt:
         except UpstreamError as error:
             self._code = error.code
             lease.settle(_verdict(error))
-            if not sink.started or isinstance(error, StreamBrokenError | UpstreamTimeoutError):
+            if sink.head is None or isinstance(error, StreamBrokenError | UpstreamTimeoutError):
                 raise
             self._code = StreamBrokenError.code
             broken = StreamBrokenError(self._worker.id, "the worker broke off the answer", retry=Retry.NEVER)

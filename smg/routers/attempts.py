@@ -74,7 +74,7 @@ class Attempts:
             except LeaseRefusedError:
                 tries.out.add(worker.id)
             except UpstreamError as error:
-                if sink.started:
+                if sink.head is not None:
                     raise
                 if not tries.forgives(error, worker):
                     tries.note(error, worker)
@@ -90,7 +90,7 @@ class Attempts:
             raise _last_word(error, request)
 
     def _checked(self, request: InferenceRequest) -> tuple[Router, ...]:
-        routers = tuple(router for router in self._routers if router.registered(request))
+        routers = tuple([router for router in self._routers if router.registered(request)])
         if not routers and self._undiscovered():
             raise NoWorkerError("the workers are still starting", retry_after_secs=RETRY_AFTER_SECS)
         if not routers:
@@ -106,7 +106,8 @@ class Attempts:
             raise self._nobody(routers, request, tries)
         policy = self._policies.policy(request.model, workers[0].spec.labels.get("policy"))
         chosen = policy.pick(workers, Hint(request.model, request.tokens))
-        return next(router for router, offered in offers if chosen in offered), chosen
+        router = offers[0][0] if len(offers) == 1 else next(router for router, offered in offers if chosen in offered)
+        return router, chosen
 
     def _nobody(self, routers: tuple[Router, ...], request: InferenceRequest, tries: Tries) -> Exception:
         if tries.failure is not None:

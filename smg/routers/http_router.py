@@ -15,7 +15,7 @@ from smg.routers.event_stream import EventStream
 from smg.routers.judge import Judge
 from smg.routers.plain_answer import EVENTS, PlainAnswer
 from smg.routers.router import Router
-from smg.wire.codings import codings_of, unasked
+from smg.wire.codings import unasked
 from smg.wire.headers import downstream_headers, upstream_headers
 from smg.wire.splice import set_field
 from smg.workers.http_worker import HttpWorker
@@ -38,6 +38,8 @@ STREAMED = frozenset({EVENTS, b"application/json"})
 LACKING = frozenset({(Runtime.VLLM, Endpoint.GENERATE)})
 """Paths that an engine's HTTP server does not have; such a worker is not asked while others can be."""
 
+LACKED = frozenset(endpoint for _, endpoint in LACKING)
+
 
 class HttpRouter(Router):
     """Narrows the fleet to its HTTP workers and passes bytes through."""
@@ -58,6 +60,8 @@ class HttpRouter(Router):
     @override
     def candidates(self, request: InferenceRequest) -> Sequence[HttpWorker]:
         ready = self._fleet().select(HttpWorker, WorkerType.REGULAR, model=request.model)
+        if request.endpoint not in LACKED:
+            return ready
         return [worker for worker in ready if (worker.runtime, request.endpoint) not in LACKING]
 
     @override
@@ -101,11 +105,11 @@ async def _check_head(request: InferenceRequest, answer: HttpAnswer, judge: Judg
         raise await judge.refusal(answer)
     if answer.status >= 300:  # noqa: PLR2004 - it would lead callers past the gateway, and show addresses
         raise judge.broken("the worker redirected the request")
-    if unasked(answer.headers, request.headers):
+    if answer.codings and unasked(answer.codings, request.headers):
         raise judge.broken("the worker answered in a coding that was not asked for")
     if request.stream and answer.content_type not in STREAMED:
         raise judge.broken("the worker did not answer with an event stream")
 
 
 def _is_event_stream(answer: HttpAnswer) -> bool:
-    return answer.content_type == EVENTS and not codings_of(answer.headers)
+    return answer.content_type == EVENTS and not answer.codings

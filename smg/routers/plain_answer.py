@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from smg.core.words import Endpoint
-from smg.wire.codings import codings_of
 from smg.wire.told import BrokenJsonError, told_error
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ class PlainAnswer:
         begun, ended = await self._begin(self._most_held())
         if ended:
             self._check(begun)
-            head = dataclasses.replace(head, length=len(begun))
+            head = head._replace(length=len(begun))
         sink.start(head)
         sink.write(begun)
         if not ended:
@@ -85,7 +83,7 @@ class PlainAnswer:
         """
         if (
             len(body) > WHOLE_BYTES
-            or codings_of(self._answer.headers)
+            or self._answer.codings
             or (self._request.endpoint, self._answer.content_type) == BINARY
         ):
             return

@@ -47,7 +47,7 @@ class Router(ABC):
     async def dispatch(self, worker: Worker, request: InferenceRequest, sink: Sink, lease: Lease) -> None:
         """Have ``worker``, one of ``candidates``, answer into ``sink``, to the last byte.
 
-        Settles ``lease`` when the answer was whole. Until ``sink.started`` every failure is raised with
+        Settles ``lease`` when the answer was whole. Until ``sink.head`` is there every failure is raised with
         nothing written, so that another worker may be tried.
 
         Raises:

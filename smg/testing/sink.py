@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from smg.core.request import ReplyHead
 
 
@@ -13,24 +15,20 @@ class CollectingSink:
     """Keeps one answer, holds every writer to the sink's rules, and plays a slow or a gone caller.
 
     Attributes:
-        head: What ``start`` was given.
+        head: What ``start`` was given, as it was amended.
         writes: The body as it came, one entry per write.
         finished: Whether the body was ended properly.
     """
 
     def __init__(self) -> None:
         self.head: ReplyHead | None = None
+        self._changes: list[Callable[[ReplyHead], ReplyHead]] = []
         self.writes: list[bytes] = []
         self.finished = False
         self._gone = False
         self._taking = asyncio.Event()
         self._taking.set()
         self._draining = asyncio.Event()
-
-    @property
-    def started(self) -> bool:
-        """Whether a head was handed over."""
-        return self.head is not None
 
     @property
     def paused(self) -> bool:
@@ -42,10 +40,16 @@ class CollectingSink:
         """All bytes so far."""
         return b"".join(self.writes)
 
+    def amend(self, change: Callable[[ReplyHead], ReplyHead]) -> None:
+        """Have the head changed; the last to ask is the first to change it."""
+        self._changes.insert(0, change)
+
     def start(self, head: ReplyHead) -> None:
         """Keep the head; it may come only once."""
         if self.head is not None:
             raise RuntimeError("the head was handed over before")
+        for change in self._changes:
+            head = change(head)
         self.head = head
 
     def write(self, data: bytes) -> None:

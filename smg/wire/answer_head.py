@@ -17,7 +17,8 @@ MAX_HEAD_BYTES = 64 << 10
 MAX_FIELDS = 256
 
 LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n]*+)?\r\n")
-FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+LISTS = frozenset({b"connection", b"content-encoding"})
 BODILESS = frozenset({204, 304})
 
 
@@ -26,6 +27,7 @@ class AnswerHead:
     """What a head says.
 
     Attributes:
+        fields: By names in lower case; see ``first_values``.
         length: Bytes of body, 0 where there is none; None where the chunks or the connection's end tell.
         chunked: The body comes in chunks.
         keep_alive: Another request may follow on the connection.
@@ -33,6 +35,7 @@ class AnswerHead:
 
     status: int
     headers: RawHeaders
+    fields: dict[bytes, bytes]
     length: int | None
     chunked: bool
     keep_alive: bool
@@ -49,13 +52,15 @@ def read_answer_head(block: bytes) -> AnswerHead:
         raise _malformed()
     status = int(line[2])
     headers = _fields(block, line.end() - 1)
-    length, chunked, options = _framing(headers)
+    fields = first_values(headers)
+    length, chunked = _framing(fields)
+    options = fields.get(b"connection", b"").lower()
     if status in BODILESS or status < 200:  # noqa: PLR2004
         length, chunked = 0, False
     framed = chunked or length is not None
     modern = line[1] == b"1"
     keep_alive = framed and b"close" not in options and (modern or b"keep-alive" in options)
-    return AnswerHead(status, headers, length, chunked, keep_alive)
+    return AnswerHead(status, headers, fields, length, chunked, keep_alive)
 
 
 def check_answer_begun(part: bytes) -> None:
@@ -74,20 +79,25 @@ def _fields(block: bytes, start: int) -> RawHeaders:
     return tuple(fields)
 
 
-def _framing(headers: RawHeaders) -> tuple[int | None, bool, bytes]:
-    """Return the length, whether there are chunks, and the connection's options in lower case."""
-    said: dict[bytes, bytes] = {}
+def first_values(headers: RawHeaders) -> dict[bytes, bytes]:
+    """Return the first value of each field; of one that is a list, or that frames and contradicts itself, all."""
+    fields: dict[bytes, bytes] = {}
     for name, value in headers:
-        if (key := name.lower()) in FRAMING:
-            if key in said and said[key] != value and key != b"connection":
-                raise _malformed()
-            said[key] = said[key] + b"," + value if key == b"connection" and key in said else value
-    length, coding = said.get(b"content-length"), said.get(b"transfer-encoding")
+        if (key := name.lower()) not in fields:
+            fields[key] = value
+        elif key in LISTS or (key in FRAMING and fields[key] != value):
+            fields[key] += b"," + value
+    return fields
+
+
+def _framing(fields: dict[bytes, bytes]) -> tuple[int | None, bool]:
+    """Return the length, and whether there are chunks."""
+    length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
     if coding is not None and (length is not None or coding.lower() != b"chunked"):
         raise _malformed()
     if length is not None and not LENGTH.fullmatch(length):
         raise _malformed()
-    return None if length is None else int(length), coding is not None, said.get(b"connection", b"").lower()
+    return None if length is None else int(length), coding is not None
 
 
 def _malformed() -> BadFramingError:

@@ -20,11 +20,8 @@ def codings_of(headers: RawHeaders) -> list[bytes]:
     return [name for name in named if name != IDENTITY]
 
 
-def unasked(answer: RawHeaders, request: RawHeaders) -> bool:
-    """Whether an answer has a coding that its caller did not name; a caller who names none wants none."""
-    codings = codings_of(answer)
-    if not codings:
-        return False
+def unasked(codings: list[bytes], request: RawHeaders) -> bool:
+    """Whether a caller did not name one of ``codings``; who names none wants none."""
     wanted = dict(map(_weighed, _listed(request, b"accept-encoding")))
     return not all(wanted.get(coding, wanted.get(b"*", False)) for coding in codings)
 

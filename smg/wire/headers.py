@@ -7,6 +7,8 @@ a worker as it was; such a request is refused rather than changed.
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from smg.core.errors import InvalidRequestError
@@ -31,9 +33,17 @@ HOP_BY_HOP = frozenset({
 REQUEST_ID = b"x-request-id"
 MADE_BY_THE_CLIENT = frozenset({b"host", b"content-length", b"expect", REQUEST_ID})
 MADE_BY_THE_FRONT = frozenset({b"server", b"date", b"content-length", REQUEST_ID})
+OPTIONS = frozenset({b"", b"close", b"keep-alive"})
+"""What ``Connection`` says of the connection itself."""
+
 CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 INTERNAL = (b"x-smg-", b"x-forwarded-", b"x-data-parallel-rank")
 """What only the gateway may say to a worker, however a caller spells it: its own fields, who called, which rank."""
+
+NAMES = 512
+"""How many names of fields are remembered, none longer than a line of a head."""
+
+_CONNECTION_LENGTH = len(b"connection")
 
 CARRIED = bytes(byte for byte in range(256) if byte == 0x09 or (byte >= 0x20 and byte != 0x7F))  # noqa: PLR2004
 
@@ -52,10 +62,10 @@ def upstream_headers(
     Raises:
         InvalidRequestError: A field is not UTF-8 or holds a control character.
     """
-    dropped = HOP_BY_HOP | MADE_BY_THE_CLIENT | named_by_connection(headers)
-    if gateway_auth or api_key is not None:
-        dropped |= CREDENTIALS
-    kept = [field for field in headers if passes_up(field[0].lower(), dropped)]
+    passes = _passes_keyless if gateway_auth or api_key is not None else _passes
+    kept = [field for field in headers if passes(field[0])]
+    if named := named_by_connection(headers):
+        kept = [field for field in kept if field[0].lower() not in named]
     check_carried(kept)
     kept.append((REQUEST_ID, request_id.encode()))
     if api_key is not None:
@@ -82,24 +92,45 @@ def downstream_headers(headers: RawHeaders) -> RawHeaders:
 
     The worker's ``x-request-id`` is not among them, since the gateway answers with its own.
     """
-    dropped = HOP_BY_HOP | MADE_BY_THE_FRONT | named_by_connection(headers)
-    return tuple((name, value) for name, value in headers if name.lower() not in dropped)
+    kept = tuple([field for field in headers if _passes_down(field[0])])
+    if named := named_by_connection(headers):
+        return tuple([field for field in kept if field[0].lower() not in named])
+    return kept
 
 
 def named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
-    """Return the fields that the sender of this hop declared to be of this hop."""
-    values = [value for name, value in headers if name.lower() == b"connection"]
-    return frozenset(token.strip().lower() for value in values for token in value.split(b","))
+    """Return the fields that the sender of this hop declared to be of this hop, and that are not so anyway."""
+    values = [value for name, value in headers if len(name) == _CONNECTION_LENGTH and name.lower() == b"connection"]
+    return frozenset(token.strip().lower() for value in values for token in value.split(b",")) - OPTIONS
 
 
-def passes_up(name: bytes, dropped: frozenset[bytes]) -> bool:
-    """Tell whether a field, its name in lower case, goes to a worker; our own are known with ``_`` for ``-``, too."""
-    return name not in dropped and not name.replace(b"_", b"-").startswith(INTERNAL)
+# What is asked of a name is asked again with every message; callers' own names push each other out.
+
+
+@lru_cache(NAMES)
+def _passes(name: bytes) -> bool:
+    """Tell whether a field goes to a worker; our own are known with ``_`` for ``-``, too."""
+    name = name.lower()
+    dropped = name in HOP_BY_HOP or name in MADE_BY_THE_CLIENT
+    return not dropped and not name.replace(b"_", b"-").startswith(INTERNAL)
+
+
+@lru_cache(NAMES)
+def _passes_keyless(name: bytes) -> bool:
+    """Tell whether it goes to one who must not see the caller's credentials."""
+    return _passes(name) and name.lower() not in CREDENTIALS
+
+
+@lru_cache(NAMES)
+def _passes_down(name: bytes) -> bool:
+    """Tell whether a field of an answer goes to its caller."""
+    name = name.lower()
+    return name not in HOP_BY_HOP and name not in MADE_BY_THE_FRONT
 
 
 def check_carried(fields: Iterable[tuple[bytes, bytes]]) -> None:
     """Refuse fields that not every way to a worker would carry as they are."""
-    block = b"".join([part for field in fields for part in field])
+    block = b"".join(chain.from_iterable(fields))
     if block.translate(None, CARRIED):
         raise InvalidRequestError("a header field holds a control character")
     if not block.isascii():

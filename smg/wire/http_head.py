@@ -29,7 +29,7 @@ HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{
 LENGTH = re.compile(rb"[0-9]{1,18}")
 CLEAN = bytes(byte for byte in range(256) if byte in b"\t\r\n" or (byte >= 0x20 and byte != 0x7F))  # noqa: PLR2004
 SINGLE = frozenset({b"content-length", b"content-type", b"host", b"transfer-encoding"})
-LEARNT = SINGLE | {b"connection", b"content-encoding", b"expect", b"upgrade"}
+LISTS = frozenset({b"connection", b"content-encoding", b"expect", b"upgrade"})
 UNSERVED_METHODS = frozenset({b"CONNECT", b"PRI", b"TRACE"})
 
 
@@ -55,6 +55,7 @@ class Head:
     Attributes:
         target: As it was sent, visible ASCII only.
         modern: HTTP/1.1, not 1.0.
+        fields: The first value of each field, by its name in lower case; a list of values where HTTP makes one of them.
         length: Bytes of body, 0 where there is none; None means that it comes in chunks.
         keep_alive: The caller wants to go on with the connection, and in HTTP.
         expects: The caller sends the body only when invited.
@@ -64,6 +65,7 @@ class Head:
     target: str
     modern: bool
     headers: RawHeaders
+    fields: dict[bytes, bytes]
     length: int | None
     keep_alive: bool
     expects: bool
@@ -83,18 +85,19 @@ def read_head(block: bytes, limits: HeadLimits) -> Head:
     if line is None or line[1] in UNSERVED_METHODS or block.translate(None, CLEAN):
         raise BadFramingError("the request is not plain http/1.1")
     headers = _fields(block, line.end() - 1)
-    facts = _learn(headers)
+    fields = _learn(headers)
     modern = line[3] == b"1"
-    _check_host(facts.get(b"host"), modern=modern)
-    _check_coding(facts)
+    _check_host(fields.get(b"host"), modern=modern)
+    _check_coding(fields)
     return Head(
         line[1].decode(),
         line[2].decode(),
         modern,
         headers,
-        _length(facts, modern=modern),
-        _keeps_alive(facts, modern=modern),
-        modern and facts.get(b"expect", b"").lower() == b"100-continue",
+        fields,
+        _length(fields, modern=modern),
+        _keeps_alive(fields, modern=modern),
+        modern and fields.get(b"expect", b"").lower() == b"100-continue",
     )
 
 
@@ -141,13 +144,15 @@ def _fields(block: bytes, start: int) -> RawHeaders:
 
 
 def _learn(headers: RawHeaders) -> dict[bytes, bytes]:
-    facts: dict[bytes, bytes] = {}
+    fields: dict[bytes, bytes] = {}
     for name, value in headers:
-        if (key := name.lower()) in LEARNT:
-            if key in facts and key in SINGLE:
-                raise BadFramingError("a field that must stand once is repeated")
-            facts[key] = facts[key] + b"," + value if key in facts else value
-    return facts
+        if (key := name.lower()) not in fields:
+            fields[key] = value
+        elif key in SINGLE:
+            raise BadFramingError("a field that must stand once is repeated")
+        elif key in LISTS:
+            fields[key] += b"," + value
+    return fields
 
 
 def _check_host(host: bytes | None, *, modern: bool) -> None:
@@ -155,14 +160,14 @@ def _check_host(host: bytes | None, *, modern: bool) -> None:
         raise BadFramingError("the host field is missing or malformed")
 
 
-def _check_coding(facts: dict[bytes, bytes]) -> None:
-    codings = facts.get(b"content-encoding")
+def _check_coding(fields: dict[bytes, bytes]) -> None:
+    codings = fields.get(b"content-encoding")
     if codings is not None and any(coding.strip().lower() != b"identity" for coding in codings.split(b",")):
         raise UnsupportedMediaTypeError("compressed request bodies are not served")
 
 
-def _length(facts: dict[bytes, bytes], *, modern: bool) -> int | None:
-    length, coding = facts.get(b"content-length"), facts.get(b"transfer-encoding")
+def _length(fields: dict[bytes, bytes], *, modern: bool) -> int | None:
+    length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
     if coding is not None:
         if not modern or length is not None or coding.lower() != b"chunked":
             raise BadFramingError("the transfer coding is not served")
@@ -174,9 +179,9 @@ def _length(facts: dict[bytes, bytes], *, modern: bool) -> int | None:
     return int(length)
 
 
-def _keeps_alive(facts: dict[bytes, bytes], *, modern: bool) -> bool:
-    options = facts.get(b"connection")
+def _keeps_alive(fields: dict[bytes, bytes], *, modern: bool) -> bool:
+    options = fields.get(b"connection")
     if options is None:
-        return modern and b"upgrade" not in facts
+        return modern and b"upgrade" not in fields
     wanted = {option.strip().lower() for option in options.split(b",")}
-    return b"close" not in wanted and (modern or b"keep-alive" in wanted) and b"upgrade" not in facts
+    return b"close" not in wanted and (modern or b"keep-alive" in wanted) and b"upgrade" not in fields

@@ -119,19 +119,18 @@ class GrpcWorker(Worker):
         request = dialect.generate_request(generation)
         metadata = self._metadata(generation.request_id)
         watch = watch or Watch(self.id, self.settings.timeouts, stream=generation.stream)
-        with self._line(self._data) as channel:
-            async with watch:
-                with grpc_errors(self.id):
-                    call = begin(channel, dialect.generate, request, metadata=metadata)
-                watch.sent()
-                answer = GenerationStream(self.id, dialect, generation, call, watch)
-                try:
-                    await answer.open()
-                    async with aclosing(answer.deltas()) as deltas:
-                        yield deltas
-                finally:
-                    if answer.close():
-                        self._abort_later(generation.request_id)
+        with self._line(self._data) as channel, watch:
+            with grpc_errors(self.id):
+                call = begin(channel, dialect.generate, request, metadata=metadata)
+            watch.sent()
+            answer = GenerationStream(self.id, dialect, generation, call, watch)
+            try:
+                await answer.open()
+                async with aclosing(answer.deltas()) as deltas:
+                    yield deltas
+            finally:
+                if answer.close():
+                    self._abort_later(generation.request_id)
 
     async def embed(self, request_id: str, prompt_ids: list[int], prompt_text: str) -> Embedding:
         """Return the vector of one input; raises as ``generate`` does, UnsupportedEndpointError if it makes none."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from smg.core.errors import Retry, UpstreamError
+from smg.wire.codings import codings_of
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from smg.core.request import RawHeaders
     from smg.core.words import WorkerId
@@ -61,8 +62,8 @@ class HttpAnswer(ABC):
     Attributes:
         status: 200 to 999, as the engine sent it; redirects are not followed.
         headers: As they came, repeats kept, the body's coding untouched.
+        fields: The first value of each of them, by its name in lower case.
         length: Bytes of the body as the engine announced it; None where it did not.
-        content_type: In lower case, without parameters; empty where it named none.
         watch: The exchange's clocks; who takes the body tells them of output and of pauses.
     """
 
@@ -71,9 +72,19 @@ class HttpAnswer(ABC):
     worker_id: WorkerId
     status: int
     headers: RawHeaders
+    fields: Mapping[bytes, bytes]
     length: int | None
-    content_type: bytes
     watch: Watch
+
+    @property
+    def content_type(self) -> bytes:
+        """What the body is, in lower case, without parameters; empty where the engine named nothing."""
+        return self.fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+    @property
+    def codings(self) -> list[bytes]:
+        """How the body is coded; mostly not at all."""
+        return codings_of(self.headers) if b"content-encoding" in self.fields else []
 
     @abstractmethod
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
@@ -87,6 +98,10 @@ class HttpAnswer(ABC):
         Raises:
             UpstreamError: The body broke off.
         """
+
+    @abstractmethod
+    def part(self) -> None:
+        """Give the connection back, or close it where the body has not ended; to be called once, by who asked."""
 
     @abstractmethod
     def break_off(self) -> None:
@@ -107,9 +122,3 @@ class HttpAnswer(ABC):
         if await self.pour(take) or len(body) > limit_bytes:
             raise UpstreamError(self.worker_id, "the worker's answer is too long", retry=Retry.NEVER)
         return bytes(body)
-
-
-def content_type(headers: RawHeaders) -> bytes:
-    """Return the first ``Content-Type``, in lower case and without parameters; empty where there is none."""
-    named = next((value for name, value in headers if name.lower() == b"content-type"), b"")
-    return named.partition(b";")[0].strip().lower()

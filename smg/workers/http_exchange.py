@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -10,13 +9,14 @@ from multidict import CIMultiDict
 from typing_extensions import override
 from yarl import URL
 
-from smg.workers.http_answer import HttpAnswer, content_type
+from smg.wire.answer_head import first_values
+from smg.workers.http_answer import HttpAnswer
 from smg.workers.http_connector import stale_errors
 from smg.workers.http_session import WholeBody
 from smg.workers.upstream_errors import closed_errors, http_errors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import Callable, Iterable
 
     from smg.core.words import WorkerId
     from smg.workers.http_answer import Outgoing, Reach
@@ -26,16 +26,26 @@ if TYPE_CHECKING:
 class SessionAnswer(HttpAnswer):
     """An answer that aiohttp reads."""
 
-    __slots__ = ("_response", "content_type", "headers", "length", "status", "watch", "worker_id")
+    __slots__ = ("_response", "_running", "fields", "headers", "length", "status", "watch", "worker_id")
 
-    def __init__(self, worker_id: WorkerId, response: aiohttp.ClientResponse, watch: Watch) -> None:
+    def __init__(
+        self, worker_id: WorkerId, response: aiohttp.ClientResponse, watch: Watch, running: set[HttpAnswer]
+    ) -> None:
+        """Stand in ``running`` until the end, so that whoever closes the session can break it off."""
+        running.add(self)
+        self._running = running
         self._response = response
         self.worker_id = worker_id
         self.watch = watch
         self.status = response.status
         self.headers = response.raw_headers
         self.length = response.content_length
-        self.content_type = content_type(self.headers)
+        self.fields = first_values(self.headers)
+
+    @override
+    def part(self) -> None:
+        self._running.discard(self)
+        self._response.close()  # after the body's end the connection is back in the pool, and this does nothing
 
     @override
     def break_off(self) -> None:
@@ -54,34 +64,22 @@ class SessionAnswer(HttpAnswer):
             return await self._response.content.readany()
 
 
-@asynccontextmanager
-async def session_exchange(  # noqa: PLR0917 - one per part of a request
+async def ask_by_session(  # noqa: PLR0917 - one per part of a request
     reach: Reach, session: aiohttp.ClientSession, outgoing: Outgoing, watch: Watch, running: set[HttpAnswer]
-) -> AsyncIterator[HttpAnswer]:
-    """Send exactly one request and yield when the head is in; leaving before the body's end closes the connection.
-
-    ``watch`` ends it all when one of its clocks runs out. The answer stands in ``running`` meanwhile, so that whoever
-    closes the session can break it off.
-    """
+) -> HttpAnswer:
+    """Send exactly one request and return its answer when the head is in; raises UpstreamError."""
     worker_id, body = reach.worker_id, outgoing.body
-    async with watch:
-        with http_errors(worker_id), closed_errors(worker_id), stale_errors(worker_id):
-            response = await session.request(
-                outgoing.method,
-                URL(reach.base_url + outgoing.path, encoded=True),
-                headers=_spelt_alike(outgoing.headers),
-                data=None if body is None else WholeBody(body, watch.sent),
-                allow_redirects=False,
-                server_hostname=reach.settings.tls.server_name,
-            )
-        watch.head()
-        answer = SessionAnswer(worker_id, response, watch)
-        running.add(answer)
-        try:
-            yield answer
-        finally:
-            running.discard(answer)
-            response.close()  # after the body's end the connection is back in the pool, and this does nothing
+    with http_errors(worker_id), closed_errors(worker_id), stale_errors(worker_id):
+        response = await session.request(
+            outgoing.method,
+            URL(reach.base_url + outgoing.path, encoded=True),
+            headers=_spelt_alike(outgoing.headers),
+            data=None if body is None else WholeBody(body, watch.sent),
+            allow_redirects=False,
+            server_hostname=reach.settings.tls.server_name,
+        )
+    watch.head()
+    return SessionAnswer(worker_id, response, watch, running)
 
 
 def _spelt_alike(headers: Iterable[tuple[bytes, bytes]]) -> CIMultiDict[str]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smg.workers.http_exchange import session_exchange
+from smg.workers.http_exchange import ask_by_session
 from smg.workers.http_session import control_session, data_session
-from smg.workers.lean_exchange import lean_exchange, way
+from smg.workers.lean_exchange import ask, way
 
 if TYPE_CHECKING:
-    from contextlib import AbstractAsyncContextManager
-
     import aiohttp
 
     from smg.workers.http_answer import HttpAnswer, Outgoing, Reach
@@ -21,7 +19,7 @@ class Pool:
     """A session, and the answers that come over its connections.
 
     Attributes:
-        running: Answers whose head is in and whose body is not yet read to its end.
+        running: Answers that nobody has parted from.
     """
 
     def __init__(self, reach: Reach, session: aiohttp.ClientSession) -> None:
@@ -30,15 +28,15 @@ class Pool:
         self._reach = reach
         self._way = way(reach, session) if reach.straight else None
 
-    def exchange(self, outgoing: Outgoing, watch: Watch) -> AbstractAsyncContextManager[HttpAnswer]:
-        """Send exactly one request; entering returns when the answer's head is in.
+    async def ask(self, outgoing: Outgoing, watch: Watch) -> HttpAnswer:
+        """Send exactly one request and return its answer, to be parted from, when the head is in.
 
         Raises:
-            UpstreamError: On entering, and while the body is read.
+            UpstreamError: There is none.
         """
         if self._way is not None:
-            return lean_exchange(self._way, outgoing, watch, self.running)
-        return session_exchange(self._reach, self.session, outgoing, watch, self.running)
+            return await ask(self._way, outgoing, watch, self.running)
+        return await ask_by_session(self._reach, self.session, outgoing, watch, self.running)
 
     async def close(self) -> None:
         """Close every connection and break off what is read from them; may be called twice."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +12,7 @@ from typing_extensions import override
 from smg.core.errors import Retry, UpstreamConnectError, UpstreamError, UpstreamUnavailableError
 from smg.core.words import ConnectionMode, Runtime
 from smg.wire.splice import set_field
+from smg.workers.exchange import Exchange
 from smg.workers.http_answer import Outgoing, Reach
 from smg.workers.http_facts import discover_facts, model_words, read_loads, server_words
 from smg.workers.http_pool import control_pool, data_pool
@@ -22,8 +22,7 @@ from smg.workers.watch import Watch, within
 from smg.workers.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     from smg.core.generation import RankLoad
@@ -78,14 +77,13 @@ class HttpWorker(Worker):
         body: bytes | None,
         *,
         watch: Watch | None = None,
-    ) -> AbstractAsyncContextManager[HttpAnswer]:
-        """Send exactly one request to ``path`` (with its query); entering returns when the answer's head is in.
+    ) -> Exchange:
+        """Return the exchange of exactly one request to ``path`` (with its query).
 
-        Leaving before the body's end closes the connection, which is how an engine learns to stop. ``watch`` ends it
-        when a clock runs out; without one the worker's own clocks for a plain answer hold.
+        ``watch`` ends it when a clock runs out; without one the worker's own clocks for a plain answer hold.
 
         Raises:
-            UpstreamError: On entering, and while the body is read.
+            UpstreamConnectError: The worker is not started, or is closed.
         """
         watch = watch or Watch(self.id, self.settings.timeouts, stream=False)
         return self._exchange(self._data, Outgoing(method, path, headers, body), watch)
@@ -175,9 +173,7 @@ class HttpWorker(Worker):
                 return found
         return {}
 
-    def _ask(
-        self, method: str, path: str, secs: float | None = None, body: bytes | None = None
-    ) -> AbstractAsyncContextManager[HttpAnswer]:
+    def _ask(self, method: str, path: str, secs: float | None = None, body: bytes | None = None) -> Exchange:
         key = self.settings.api_key
         headers = [] if key is None else [(b"Authorization", b"Bearer " + key.encode())]
         headers += [] if body is None else [(b"Content-Type", b"application/json")]
@@ -185,15 +181,10 @@ class HttpWorker(Worker):
         watch = Watch(self.id, within(self.settings.timeouts, total), stream=False)
         return self._exchange(self._control, Outgoing(method, path, headers, body), watch)
 
-    @asynccontextmanager
-    async def _exchange(
-        self, transport: Transport[Pool] | None, outgoing: Outgoing, watch: Watch
-    ) -> AsyncIterator[HttpAnswer]:
+    def _exchange(self, transport: Transport[Pool] | None, outgoing: Outgoing, watch: Watch) -> Exchange:
         if transport is None:
             raise UpstreamConnectError(self.id, "the worker is not started", retry=Retry.SAFE)
-        with transport.line as pool:
-            async with pool.exchange(outgoing, watch) as answer:
-                yield answer
+        return Exchange(transport.line, outgoing, watch)
 
     def _require_ok(self, answer: HttpAnswer) -> None:
         if not 200 <= answer.status < 300:  # noqa: PLR2004

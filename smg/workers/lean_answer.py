@@ -16,7 +16,7 @@ from smg.core.errors import BadFramingError, DownstreamError, Retry, StaleConnec
 from smg.wire.answer_body import body_of
 from smg.wire.answer_head import check_answer_begun, read_answer_head
 from smg.wire.http_head import HEAD_END
-from smg.workers.http_answer import HttpAnswer, content_type
+from smg.workers.http_answer import HttpAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,13 +43,20 @@ class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
 
     __slots__ = (
         *("_body", "_connection", "_ended", "_failure", "_fresh", "_held", "_keep_alive", "_lost", "_own", "_paused"),
-        *("_space", "_take", "_transport", "_unsent", "_woken"),
-        *("content_type", "headers", "length", "status", "watch", "worker_id"),
+        *("_running", "_space", "_take", "_transport", "_unsent", "_woken"),
+        *("fields", "headers", "length", "status", "watch", "worker_id"),
     )
 
-    def __init__(self, worker_id: WorkerId, lent: Lent, watch: Watch, space: memoryview) -> None:
-        """Take over a connection; ``space`` is where bytes arrive, and may be shared: they are taken out at once."""
+    def __init__(  # noqa: PLR0917 - one per part of an exchange
+        self, worker_id: WorkerId, lent: Lent, watch: Watch, space: memoryview, running: set[HttpAnswer]
+    ) -> None:
+        """Take over a connection, and stand in ``running`` until it is parted from.
+
+        ``space`` is where bytes arrive, and may be shared: they are taken out at once.
+        """
         connection = lent.connection
+        running.add(self)
+        self._running = running
         self.worker_id = worker_id
         self.watch = watch
         self._connection = connection
@@ -105,8 +112,9 @@ class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
     def break_off(self) -> None:
         self._fail(UpstreamError(self.worker_id, "the worker was removed", retry=Retry.IF_IDEMPOTENT))
 
+    @override
     def part(self) -> None:
-        """Give the connection back, or close it where the exchange is not over or leaves it in doubt."""
+        self._running.discard(self)
         if self._ended and self._keep_alive and not self._lost and self._failure is None and not self._unsent:
             self._read_on()
             self._transport.set_protocol(cast("asyncio.Protocol", self._own))
@@ -186,8 +194,7 @@ class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
             self._read_head(data[end:])
             return
         self.watch.head()
-        self.status, self.headers, self.length = head.status, head.headers, head.length
-        self.content_type = content_type(head.headers)
+        self.status, self.headers, self.fields, self.length = head.status, head.headers, head.fields, head.length
         self._keep_alive, self._held = head.keep_alive, b""
         self._body = body_of(head)
         self._feed(self._body, data[end:])

@@ -7,7 +7,6 @@ stands before; the others go through the session itself.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -16,11 +15,9 @@ from yarl import URL
 
 from smg.wire.headers import request_head
 from smg.workers.lean_answer import READ_BYTES, LeanAnswer
-from smg.workers.upstream_errors import http_errors
+from smg.workers.upstream_errors import FOREIGN, http_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from smg.core.words import WorkerId
     from smg.workers.http_answer import HttpAnswer, Outgoing, Reach
     from smg.workers.http_connector import TellingConnector
@@ -51,26 +48,19 @@ def way(reach: Reach, session: aiohttp.ClientSession) -> Way:
     return Way(reach.worker_id, pool, aim, aim.headers["Host"].encode(), space)
 
 
-@asynccontextmanager
-async def lean_exchange(
-    way: Way, outgoing: Outgoing, watch: Watch, running: set[HttpAnswer]
-) -> AsyncIterator[HttpAnswer]:
-    """Send exactly one request and yield when the head is in; leaving before the body's end closes the connection.
-
-    ``watch`` ends it all when one of its clocks runs out. The answer stands in ``running`` meanwhile, so that whoever
-    closes the session can break it off.
-    """
+async def ask(way: Way, outgoing: Outgoing, watch: Watch, running: set[HttpAnswer]) -> HttpAnswer:
+    """Send exactly one request and return its answer when the head is in; raises UpstreamError."""
     body = outgoing.body
     start = f"{outgoing.method} {outgoing.path}"
     head = request_head(start, way.host, outgoing.headers, None if body is None else len(body))
-    async with watch:
-        with http_errors(way.worker_id):
-            lent = await way.pool.borrow(way.aim)
-        answer = LeanAnswer(way.worker_id, lent, watch, way.space)
-        running.add(answer)
-        try:
-            await answer.ask(head, body or b"")
-            yield answer
-        finally:
-            running.discard(answer)
-            answer.part()
+    try:
+        lent = await way.pool.borrow(way.aim)
+    except FOREIGN as error:
+        raise http_error(way.worker_id, error) from error
+    answer = LeanAnswer(way.worker_id, lent, watch, way.space, running)
+    try:
+        await answer.ask(head, body or b"")
+    except BaseException:
+        answer.part()
+        raise
+    return answer

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 
     from smg.core.words import WorkerId
 
+FOREIGN = (aiohttp.ClientError, OSError, TimeoutError, RuntimeError)
+"""What aiohttp raises where an exchange fails."""
+
 
 @contextmanager
 def http_errors(worker_id: WorkerId) -> Iterator[None]:
     """Raise an ``UpstreamError`` for any failure of an HTTP exchange in the block, which calls aiohttp only."""
     try:
         yield
-    except (aiohttp.ClientError, OSError, TimeoutError, RuntimeError) as error:
+    except FOREIGN as error:
         raise http_error(worker_id, error) from error
 
 

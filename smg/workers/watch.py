@@ -44,7 +44,7 @@ def within(settings: ClockSettings, secs: float) -> ClockSettings:
 
 
 class Watch:
-    """The clocks of one exchange while it runs; an ``async with`` block that they may end.
+    """The clocks of one exchange while it runs; a ``with`` block of one task, whose waiting they may end.
 
     The marks (``sent``, ``head``, ``output``, ``chunk``, ``pause``, ``resume``) are those of ``Clocks``.
 
@@ -52,7 +52,10 @@ class Watch:
         UpstreamTimeoutError: On leaving, if a clock has run out; says which, what it was set to and what elapsed.
     """
 
-    __slots__ = ("_clocks", "_loop", "_ran_out", "_scope", "_shortest_secs", "_stopped", "_timer", "_worker_id")
+    __slots__ = (
+        *("_cancelling", "_clocks", "_loop", "_ran_out", "_shortest_secs", "_stopped", "_task", "_timer"),
+        "_worker_id",
+    )
 
     def __init__(
         self, worker_id: WorkerId, settings: ClockSettings, *, stream: bool, began_at: float | None = None
@@ -61,28 +64,29 @@ class Watch:
         self._worker_id = worker_id
         self._loop = asyncio.get_running_loop()
         self._clocks = Clocks(settings, self._loop.time(), stream=stream, total_from=began_at)
-        self._scope = asyncio.timeout(None)
         self._shortest_secs = settings.shortest_secs
         self._timer: asyncio.TimerHandle | None = None
         self._ran_out: RanOut | None = None
         self._stopped = False
 
-    async def __aenter__(self) -> Self:
-        await self._scope.__aenter__()
+    def __enter__(self) -> Self:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  (whoever waits is a task)
+        self._task, self._cancelling = task, task.cancelling()
         self._arm()
         return self
 
-    async def __aexit__(
+    def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Raise the error of the clock that ended the block; a cancellation by anybody else goes on."""
         if self._timer is not None:
             self._timer.cancel()
-        try:
-            await self._scope.__aexit__(exc_type, exc, traceback)
-        except TimeoutError as error:
-            if self._ran_out is None:
-                raise
-            raise self._error(self._ran_out) from error
+        if self._ran_out is None:
+            return
+        ours_alone = self._task.uncancel() <= self._cancelling
+        if ours_alone and isinstance(exc, asyncio.CancelledError):
+            raise self._error(self._ran_out) from exc
 
     def sent(self) -> None:
         """Note that the whole request was handed over."""
@@ -142,7 +146,7 @@ class Watch:
         if self._ran_out is None:
             self._arm()
         else:
-            self._scope.reschedule(self._loop.time())
+            self._task.cancel()
 
     def _error(self, ran_out: RanOut) -> UpstreamTimeoutError:
         kind, retry = VERDICTS[ran_out.clock]

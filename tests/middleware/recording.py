@@ -4,41 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smg.core.request import RawHeaders, ReplyHead, Request
+from typing_extensions import override
+
+from smg.core.request import RawHeaders, Request
+from smg.testing.sink import CollectingSink
 
 if TYPE_CHECKING:
     from smg.core.events import Event
 
 
-class RecordingSink:
-    """Keeps what it is given."""
+class RecordingSink(CollectingSink):
+    """Keeps what it is given, and counts how often it was drained."""
 
     def __init__(self) -> None:
-        self.head: ReplyHead | None = None
-        self.body = b""
-        self.finished = False
+        super().__init__()
         self.drains = 0
 
-    @property
-    def started(self) -> bool:
-        return self.head is not None
-
-    @property
-    def paused(self) -> bool:
-        return False
-
-    def start(self, head: ReplyHead) -> None:
-        assert self.head is None
-        self.head = head
-
-    def write(self, data: bytes) -> None:
-        self.body += data
-
+    @override
     async def drain(self) -> None:
         self.drains += 1
-
-    def finish(self) -> None:
-        self.finished = True
 
     @property
     def status(self) -> int:
@@ -79,4 +63,9 @@ def request(
     async def receive() -> bytes:
         return body
 
-    return Request(id="r1", method=method, path=path, query=query, headers=headers, receive=receive, arrived_at=100.0)
+    return Request("r1", method, path, query, headers, _firsts(headers), receive, 100.0)
+
+
+def _firsts(headers: RawHeaders) -> dict[bytes, bytes]:
+    """Return the first value of each field."""
+    return {name.lower(): value for name, value in reversed(headers)}

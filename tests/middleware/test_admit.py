@@ -23,7 +23,7 @@ async def _nothing() -> bytes:
 
 def request() -> Request:
     """Return any request."""
-    return Request("r", "POST", "/", "", (), _nothing, 0.0)
+    return Request("r", "POST", "/", "", (), {}, _nothing, 0.0)
 
 
 class Slow:

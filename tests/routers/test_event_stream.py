@@ -184,7 +184,7 @@ async def test_a_begin_that_blames_the_caller_is_the_answer():
     assert isinstance(error, UpstreamRejectedError)
     assert error.upstream_status == 400
     assert error.body == b'{"error":{"message":"too long","code":400}}'
-    assert not sink.started
+    assert sink.head is None
     assert len(seen) == 1
 
 

@@ -46,9 +46,9 @@ def test_codings_are_read_in_order(values, expected):
 )
 def test_a_coding_must_have_been_named(coding, asked, expected):
     """Only what the caller says it can read is right."""
-    assert unasked(fields(b"content-encoding", coding), fields(b"Accept-Encoding", *asked)) is expected
+    assert unasked(codings_of(fields(b"content-encoding", coding)), fields(b"Accept-Encoding", *asked)) is expected
 
 
 def test_a_body_as_it_is_needs_no_asking():
     """An answer that names no coding has none."""
-    assert not unasked((), ())
+    assert not unasked([], ())

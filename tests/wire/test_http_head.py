@@ -28,6 +28,13 @@ def _head(*fields: Any, line: Any = b"POST / HTTP/1.1", host: Any = b"Host: a") 
     return b"\r\n".join((line, *((host,) if host is not None else ()), *fields, b"", b""))
 
 
+def test_a_field_is_found_whatever_its_spelling() -> None:
+    """By its name in lower case, the first of repeated values; HTTP makes a list of some."""
+    head = read_head(_head(b"X-Key: one", b"x-KEY: two", b"Connection: a", b"connection: b"), LIMITS)
+
+    assert head.fields == {b"host": b"a", b"x-key": b"one", b"connection": b"a,b"}
+
+
 def test_head_is_read_whole() -> None:
     """Method, target, version, fields as they were spelt, and what frames the body."""
     head = read_head(GOOD, LIMITS)

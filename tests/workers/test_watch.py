@@ -29,7 +29,7 @@ def watch(**secs: float) -> Watch:
 
 async def wait_in(running: Watch, marks: tuple[str, ...]) -> None:
     """Make the marks and then wait for nothing."""
-    async with running:
+    with running:
         for mark in marks:
             getattr(running, mark)()
         await asyncio.wait_for(asyncio.Event().wait(), 5)
@@ -54,7 +54,7 @@ async def test_each_clock_ends_its_phase(clock, marks, error):
 
 async def test_what_comes_in_time_is_left_alone():
     """Marks keep the clocks away, and a finished exchange leaves no timer."""
-    async with watch(between_chunks=0.05) as running:
+    with watch(between_chunks=0.05) as running:
         running.head()
         for _ in range(4):
             running.output()
@@ -63,7 +63,7 @@ async def test_what_comes_in_time_is_left_alone():
 
 async def test_a_slow_caller_is_not_a_stalled_worker():
     """While nothing is read the gap does not count; afterwards it counts anew."""
-    async with watch(between_chunks=0.03) as running:
+    with watch(between_chunks=0.03) as running:
         running.output()
         running.pause()
         await asyncio.sleep(0.06)
@@ -83,14 +83,13 @@ async def test_a_callers_cancellation_passes():
 
 async def test_other_time_outs_are_their_owners():
     """A TimeoutError from inside is not turned into one of the clocks."""
-    with pytest.raises(TimeoutError, match="theirs"):
-        async with watch():
-            raise TimeoutError("theirs")
+    with pytest.raises(TimeoutError, match="theirs"), watch():
+        raise TimeoutError("theirs")
 
 
 async def test_a_stopped_watch_ends_nothing():
     """Once the answer is complete neither silence nor the total ends it, nor does a slow caller start them again."""
-    async with watch(between_chunks=0.02, total=0.03) as running:
+    with watch(between_chunks=0.02, total=0.03) as running:
         running.output()
         running.stop()
         running.pause()

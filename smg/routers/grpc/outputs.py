@@ -57,7 +57,7 @@ class Streamed(Output):
 
     @override
     def begin(self, indices: Sequence[int]) -> None:
-        if not self._sink.started:
+        if self._sink.head is None:
             self._sink.start(EVENT_STREAM)
         self._write(b"".join(self._style.first(index, self._usage) for index in indices))
 

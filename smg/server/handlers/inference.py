@@ -101,6 +101,6 @@ def check_media_type(request: Request) -> None:
     Raises:
         UnsupportedMediaTypeError: By ``Content-Type``, which must be there.
     """
-    media, _, parameter = (request.header(b"content-type") or b"").lower().partition(b";")
+    media, _, parameter = (request.fields.get(b"content-type") or b"").lower().partition(b";")
     if media.strip() != b"application/json" or parameter.strip() not in CHARSETS:
         raise UnsupportedMediaTypeError("content-type must be application/json in utf-8")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 READ_AHEAD_BYTES = 64 << 10
-NO_HEAD = Head("", "", modern=True, headers=(), length=0, keep_alive=False, expects=False)
+NO_HEAD = Head("", "", modern=True, headers=(), fields={}, length=0, keep_alive=False, expects=False)
 
 
 class Connection(Outlet):
@@ -186,7 +186,7 @@ class Connection(Outlet):
         sink = HttpSink(
             self, service.date, modern=head.modern, bodiless=head.method == "HEAD", keep_alive=head.keep_alive
         )
-        request = Request("", head.method, *target, head.headers, intake.read, now)
+        request = Request("", head.method, *target, head.headers, head.fields, intake.read, now)
         if self._ahead and not intake.done:
             ahead, self._ahead = self._ahead, b""
             self._take(intake, ahead)

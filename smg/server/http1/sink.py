@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from smg.core.request import ReplyHead
 
@@ -62,13 +62,14 @@ class HttpSink:
     or to the connection's end where the caller speaks HTTP/1.0.
 
     Attributes:
+        head: What was handed over; None before.
         keep_alive: From ``start`` on: another request may follow this answer.
         finished: The whole answer was handed over.
     """
 
     __slots__ = (
-        *("_bodiless", "_channel", "_chunked", "_date", "_left", "_modern", "_pending"),
-        *("finished", "keep_alive", "started"),
+        *("_bodiless", "_changes", "_channel", "_chunked", "_date", "_left", "_modern", "_pending"),
+        *("finished", "head", "keep_alive"),
     )
 
     def __init__(self, channel: Channel, date: WallDate, *, modern: bool, bodiless: bool, keep_alive: bool) -> None:
@@ -79,8 +80,9 @@ class HttpSink:
         self._chunked = False
         self._pending = b""
         self._left: int | None = None
+        self._changes: tuple[Callable[[ReplyHead], ReplyHead], ...] = ()
         self.keep_alive = keep_alive
-        self.started = False
+        self.head: ReplyHead | None = None
         self.finished = False
 
     @property
@@ -88,14 +90,20 @@ class HttpSink:
         """Whether the head is still here, or the connection's buffer is full."""
         return self._channel.full or bool(self._pending)
 
+    def amend(self, change: Callable[[ReplyHead], ReplyHead]) -> None:
+        """Have the head changed when it is handed over; the last to ask is the first to change it."""
+        self._changes = (change, *self._changes)
+
     def start(self, head: ReplyHead) -> None:
         """Commit to this answer.
 
         Raises:
             RuntimeError: It was started before, or a field holds a line break.
         """
-        if self.started:
+        if self.head is not None:
             raise RuntimeError("the answer has been started already")
+        for change in self._changes:
+            head = change(head)
         self._bodiless = self._bodiless or head.status in BODILESS_STATUSES
         self._chunked = head.length is None and self._modern and not self._bodiless
         self.keep_alive = (
@@ -103,7 +111,7 @@ class HttpSink:
         )
         self._pending = self._framed(head)
         self._left = head.length
-        self.started = True
+        self.head = head
 
     def write(self, data: bytes) -> None:
         """Hand body bytes to the connection.

@@ -42,7 +42,8 @@ class LogObserver:
             case RequestFinished():
                 self._finished(event)
             case AttemptEnded():
-                LOG.debug("attempt.ended", extra=_attempt(event))
+                if LOG.isEnabledFor(logging.DEBUG):
+                    LOG.debug("attempt.ended", extra=_attempt(event))
             case TaskFailed(name, error):
                 LOG.error("bug", extra=_fields(task=name, **_described(error)))
             case _:

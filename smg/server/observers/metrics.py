@@ -6,7 +6,7 @@ workers are bounded by what is registered; what callers make up never becomes a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from smg.workers.fleet import Fleet
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+K = TypeVar("K", bound=tuple[Any, ...])
+V = TypeVar("V")
+
 OTHER = "other"
 UNKNOWN = "unknown"
 BREAKER_VALUES = {BreakerState.CLOSED: 0, BreakerState.OPEN: 1, BreakerState.HALF_OPEN: 2}
@@ -44,7 +47,10 @@ class MetricsObserver:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # else each series has a second, unread
         self._registry = CollectorRegistry()
         self._fleet = fleet
-        self._bound: dict[tuple[str, str, int, str], tuple[Counter, Histogram, Counter]] = {}
+        self._answered: Series[tuple[str, str, int, str], tuple[Counter, Histogram, Counter]]
+        self._answered = Series(self._answer_series)
+        self._served: Series[tuple[str, str, bool], tuple[Counter, Histogram]] = Series(self._serving_series)
+        self._tried: Series[tuple[str, str, Outcome], tuple[Counter, Histogram]] = Series(self._attempt_series)
         self._count_requests(self._registry, buckets)
         self._count_inference(self._registry, buckets)
         self._count_attempts(self._registry, buckets)
@@ -123,8 +129,7 @@ class MetricsObserver:
             case BreakerMoved(_, url, old, new):
                 self._breaker_moves.labels(url, old, new).inc()
             case WorkerRemoved(_, url):
-                self._breaker_moves.remove_by_labels({"worker": url})
-                self._selected.remove_by_labels({"worker": url})
+                self._forget(url)
             case _:
                 pass
 
@@ -134,28 +139,18 @@ class MetricsObserver:
 
     def _finished(self, event: RequestFinished) -> None:
         method = event.method if event.method in METHODS else OTHER
-        requests, durations, responses = self._children((method, event.route, event.status, event.error_code or ""))
+        requests, durations, responses = self._answered[method, event.route, event.status, event.error_code or ""]
         requests.inc()
         durations.observe(event.duration_secs)
         responses.inc()
         if event.model is not None:
             self._inferred(event, event.model if event.model in self._fleet().names else OTHER)
 
-    def _children(self, key: tuple[str, str, int, str]) -> tuple[Counter, Histogram, Counter]:
-        """Return the series of one kind of answer, bound once: looking up labels takes a lock each."""
-        if key not in self._bound:
-            method, route, status, code = key
-            self._bound[key] = (
-                self._requests.labels(method, route),
-                self._durations.labels(method, route),
-                self._responses.labels(route, str(status), code),
-            )
-        return self._bound[key]
-
     def _inferred(self, event: RequestFinished, model: str) -> None:
-        self._routed.labels(model, event.route, "true" if event.streaming else "false").inc()
+        routed, first_bytes = self._served[model, event.route, event.streaming]
+        routed.inc()
         if event.first_byte_secs is not None and event.error_code is None:
-            self._first_bytes.labels(model, event.route).observe(event.first_byte_secs)
+            first_bytes.observe(event.first_byte_secs)
         for kind, count in (("input", event.prompt_tokens), ("output", event.completion_tokens)):
             if count:
                 self._tokens.labels(model, event.route, kind).inc(count)
@@ -163,12 +158,45 @@ class MetricsObserver:
     def _attempted(self, event: AttemptEnded) -> None:
         mode = event.mode.value if event.mode else UNKNOWN
         worker = self._fleet().workers.get(event.worker_id)
-        self._selected.labels(worker.url if worker else UNKNOWN, mode).inc()
-        self._attempts.labels(mode, event.outcome.value).observe(event.elapsed_secs)
+        selected, attempts = self._tried[worker.url if worker else UNKNOWN, mode, event.outcome]
+        selected.inc()
+        attempts.observe(event.elapsed_secs)
         if event.attempt > 1:
             self._retries.inc()
         if event.outcome is Outcome.FAILED:
             self._failures.labels(mode, event.error_code or "").inc()
+
+    def _forget(self, url: str) -> None:
+        """Let go of the series of a worker that has left."""
+        self._breaker_moves.remove_by_labels({"worker": url})
+        self._selected.remove_by_labels({"worker": url})
+        self._tried.clear()
+
+    def _answer_series(self, method: str, route: str, status: int, code: str) -> tuple[Counter, Histogram, Counter]:
+        return (
+            self._requests.labels(method, route),
+            self._durations.labels(method, route),
+            self._responses.labels(route, str(status), code),
+        )
+
+    def _serving_series(self, model: str, route: str, streaming: bool) -> tuple[Counter, Histogram]:  # noqa: FBT001
+        streamed = "true" if streaming else "false"
+        return self._routed.labels(model, route, streamed), self._first_bytes.labels(model, route)
+
+    def _attempt_series(self, worker: str, mode: str, outcome: Outcome) -> tuple[Counter, Histogram]:
+        return self._selected.labels(worker, mode), self._attempts.labels(mode, outcome.value)
+
+
+class Series(dict[K, V]):
+    """The series of each kind of event, bound the first time it comes: looking up labels takes a lock each."""
+
+    def __init__(self, bind: Callable[..., V]) -> None:
+        super().__init__()
+        self._bind = bind
+
+    def __missing__(self, kind: K) -> V:
+        bound = self[kind] = self._bind(*kind)
+        return bound
 
 
 class FleetCollector(Collector):

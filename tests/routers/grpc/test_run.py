@@ -67,7 +67,7 @@ async def test_an_error_before_the_first_message_leaves_the_sink_untouched(token
         with pytest.raises(UpstreamError):
             await front.ask(Endpoint.CHAT, {**HELLO, "stream": True})
 
-    assert not front.sink.started
+    assert front.sink.head is None
 
 
 async def test_an_error_after_the_first_message_shows(tokenizer: Tokenizer) -> None:
@@ -128,5 +128,5 @@ async def test_a_call_that_ends_before_its_answer_is_a_failure(tokenizer: Tokeni
         with pytest.raises(UpstreamError):
             await front.ask(Endpoint.CHAT, {**HELLO, "stream": stream})
 
-    assert front.sink.started == stream
+    assert (front.sink.head is not None) == stream
     assert not front.sink.finished
