@@ -12,7 +12,7 @@ Theory: marks (sent, head, output, chunk) tell how far an exchange has come, and
 
 A mark stores at most two numbers: nothing is armed or cancelled per chunk. Whoever watches asks ``next_deadline`` when
 to look again, and then ``expired``, whose answer may be None: output has come meanwhile, and there is a later deadline.
-``chunk`` only ever moves the deadline away; a mark that begins a phase may bring it nearer, so ask again after it.
+a chunk only ever moves the deadline away; a mark that begins a phase may bring it nearer, so ask again after it.
 Clocks that run out at the same instant are told in the order of the table.
 """
 
@@ -70,16 +70,18 @@ class Clocks:
 
     Attributes:
         phase: How far it has come; goes forward, but for the pauses.
+        alive_at: When a sign of life came last, a comment included: once output flows, silence counts from here. A
+            chunk's mark is a store into it and nothing else.
     """
 
-    __slots__ = ("_alive_at", "_began_at", "_sent_at", "_settings", "_stream", "_total_from", "phase")
+    __slots__ = ("_began_at", "_sent_at", "_settings", "_stream", "_total_from", "alive_at", "phase")
 
     def __init__(self, settings: ClockSettings, now: float, *, stream: bool, total_from: float | None = None) -> None:
         """Begin to connect at ``now``; the total runs from ``total_from``, where an earlier try has begun it."""
         self.phase = Phase.CONNECTING
         self._settings = settings
         self._stream = stream
-        self._began_at = self._sent_at = self._alive_at = now
+        self._began_at = self._sent_at = self.alive_at = now
         self._total_from = now if total_from is None else total_from
 
     def sent(self, now: float) -> None:
@@ -93,18 +95,14 @@ class Clocks:
         self.sent(now)
         if self.phase is Phase.WAITING:
             self.phase = Phase.SILENT if self._stream else Phase.FLOWING
-            self._alive_at = now
+            self.alive_at = now
 
     def output(self, now: float) -> None:
         """Note that the worker produced something for the caller; the first time ends the wait for the first token."""
         self.head(now)
         if self.phase is Phase.SILENT:
             self.phase = Phase.FLOWING
-        self._alive_at = now
-
-    def chunk(self, now: float) -> None:
-        """Note any sign of life, a comment included: once output flows, silence counts anew from here."""
-        self._alive_at = now
+        self.alive_at = now
 
     def pause(self) -> None:
         """Note that nothing more is read from the worker, because the caller is slow to take it."""
@@ -115,7 +113,7 @@ class Clocks:
         """Note that the worker is read from again."""
         if self.phase is Phase.PAUSED:
             self.phase = Phase.FLOWING
-            self._alive_at = now
+            self.alive_at = now
 
     def next_deadline(self) -> float:
         """Return the reading at which the first of the clocks runs out unless a mark comes before."""
@@ -137,6 +135,6 @@ class Clocks:
         if self._stream and (phase is Phase.WAITING or phase is Phase.SILENT):
             running.append((ClockKind.FIRST_TOKEN, self._sent_at, settings.first_token_secs))
         if phase is Phase.FLOWING:
-            running.append((ClockKind.BETWEEN_CHUNKS, self._alive_at, settings.between_chunks_secs))
+            running.append((ClockKind.BETWEEN_CHUNKS, self.alive_at, settings.between_chunks_secs))
         running.append((ClockKind.TOTAL, self._total_from, settings.total_secs))
         return running

@@ -70,6 +70,7 @@ class EventStream:
             raise self._judge.broken("the worker's stream ended before it began")
         if self._relay.failure is not None:
             raise self._judge.told(self._relay.failure)
+        self._watch.output()
         sink.start(head)
         sink.write(bytes(waiting))
         return more
@@ -77,10 +78,12 @@ class EventStream:
     async def _go_on(self, sink: Sink) -> bool:
         """Hand on what comes until the caller is slow, or the stream ends or turns to its last events."""
 
+        relay, ending = self._relay, self._ending
+
         def take(data: bytes) -> bool:
             if events := self._read(data):
                 sink.write(events)
-            return not (self._relay.ended or sink.paused or (self._finished() and not self._ending))
+            return not (relay.ended or sink.paused or (relay.finished and not ending and self._finished()))
 
         return await self._answer.pour(take)
 
@@ -98,8 +101,6 @@ class EventStream:
             events = self._relay.feed(data)
         except EventTooLargeError as error:
             raise self._judge.broken("the worker sent too large an event") from error
-        if self._relay.begun:
-            self._watch.output()
         return events
 
     async def _in_time(self, reading: Coroutine[None, None, bool]) -> bool:

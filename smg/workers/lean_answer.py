@@ -141,7 +141,7 @@ class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
 
     @override
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(self._space[:nbytes])
+        data = self._space[:nbytes].tobytes()
         if self._ended:
             self._keep_alive = False  # nobody asked for that
         elif self._body is None:

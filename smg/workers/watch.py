@@ -16,7 +16,7 @@ from smg.core.errors import (
     TotalTimeoutError,
     UpstreamTimeoutError,
 )
-from smg.resilience.clocks import ClockKind, Clocks
+from smg.resilience.clocks import ClockKind, Clocks, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,14 +100,15 @@ class Watch:
 
     def output(self) -> None:
         """Note that the worker produced something for the caller; only the first time is anything re-armed."""
-        phase = self._clocks.phase
+        if self._clocks.phase is Phase.FLOWING:
+            self._clocks.alive_at = self._loop.time()
+            return
         self._clocks.output(self._loop.time())
-        if self._clocks.phase is not phase:
-            self._arm()
+        self._arm()
 
     def chunk(self) -> None:
         """Note a sign of life; costs one look at the clock."""
-        self._clocks.chunk(self._loop.time())
+        self._clocks.alive_at = self._loop.time()
 
     def pause(self) -> None:
         """Note that the caller is slow and nothing more is read."""

@@ -51,7 +51,7 @@ def test_a_stream_that_opens_and_stays_silent():
     one.sent(100.0)
     one.head(104.0)
     for now in (105.0, 106.0, 106.9):
-        one.chunk(now)
+        one.alive_at = now
 
     assert one.next_deadline() == 107.0
     assert out(one, 107.0) is ClockKind.FIRST_TOKEN
@@ -74,7 +74,7 @@ def test_a_stream_that_goes_silent():
     one = clocks()
     one.sent(100.0)
     one.output(101.0)
-    one.chunk(103.0)
+    one.alive_at = 103.0
     one.output(105.0)
 
     assert one.next_deadline() == 108.0
@@ -97,7 +97,7 @@ def test_comments_count_only_up_to_the_total():
     one.output(100.5)
     now = 101.0
     while (ran_out := one.expired(now)) is None:
-        one.chunk(now)
+        one.alive_at = now
         now += 1.0
 
     assert ran_out == RanOut(ClockKind.TOTAL, 60.0, 60.0)
@@ -182,7 +182,7 @@ class ClocksMachine(RuleBasedStateMachine):
     @rule()
     def chunk(self):
         """A comment comes."""
-        self.clocks.chunk(self.now)
+        self.clocks.alive_at = self.now
         self.alive_at = self.now
 
     @rule(paused=st.booleans())
