@@ -77,7 +77,6 @@ class EventStream:
 
     async def _go_on(self, sink: Sink) -> bool:
         """Hand on what comes until the caller is slow, or the stream ends or turns to its last events."""
-
         relay, ending = self._relay, self._ending
 
         def take(data: bytes) -> bool:

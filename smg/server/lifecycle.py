@@ -24,6 +24,7 @@ from smg.routers.grpc.job import Kit
 from smg.routers.grpc.router import GrpcRouter
 from smg.routers.http_router import HttpRouter
 from smg.server.app import Parts, faults, front
+from smg.server.garbage import settle_garbage
 from smg.server.http1.listener import Bind, Listener
 from smg.server.http1.service import Limits
 from smg.server.metrics_page import metrics_page, page_fault
@@ -100,6 +101,7 @@ class Gateway:
 
     async def run_until_signal(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain; a second signal ends the drain at once."""
+        settle_garbage()
         loop, signals = asyncio.get_running_loop(), asyncio.Semaphore(0)
         for number in SIGNALS:
             loop.add_signal_handler(number, signals.release)
