@@ -141,7 +141,5 @@ class ClockSettings(Slice, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def shortest_secs(self) -> float:
-        """The clock that can run out first."""
-        return min(
-            self.connect_secs, self.first_byte_secs, self.first_token_secs, self.between_chunks_secs, self.total_secs
-        )
+        """The shortest of the clocks that a mark begins; the others begin with the exchange."""
+        return min(self.first_byte_secs, self.first_token_secs, self.between_chunks_secs)

@@ -183,5 +183,7 @@ def _keeps_alive(fields: dict[bytes, bytes], *, modern: bool) -> bool:
     options = fields.get(b"connection")
     if options is None:
         return modern and b"upgrade" not in fields
+    if options == b"keep-alive":
+        return b"upgrade" not in fields
     wanted = {option.strip().lower() for option in options.split(b",")}
     return b"close" not in wanted and (modern or b"keep-alive" in wanted) and b"upgrade" not in fields

@@ -1,4 +1,8 @@
-"""Watches the clocks of one exchange and ends it when one runs out: one timer, re-armed only when a phase begins."""
+"""Watches the clocks of one exchange and ends it when one runs out: one timer.
+
+Theory: a mark only stores when it was made. The timer never looks later than the shortest clock that a mark may begin
+would run out, so no mark needs to move it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from smg.core.errors import (
     TotalTimeoutError,
     UpstreamTimeoutError,
 )
-from smg.resilience.clocks import ClockKind, Clocks, Phase
+from smg.resilience.clocks import ClockKind, Clocks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +57,7 @@ class Watch:
     """
 
     __slots__ = (
-        *("_cancelling", "_clocks", "_loop", "_ran_out", "_shortest_secs", "_stopped", "_task", "_timer"),
+        *("_cancelling", "_clocks", "_loop", "_ran_out", "_shortest_secs", "_task", "_timer"),
         "_worker_id",
     )
 
@@ -65,23 +69,20 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._clocks = Clocks(settings, self._loop.time(), stream=stream, total_from=began_at)
         self._shortest_secs = settings.shortest_secs
-        self._timer: asyncio.TimerHandle | None = None
         self._ran_out: RanOut | None = None
-        self._stopped = False
 
     def __enter__(self) -> Self:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  (whoever waits is a task)
         self._task, self._cancelling = task, task.cancelling()
-        self._arm()
+        self._timer = self._look_later(self._loop.time())
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Raise the error of the clock that ended the block; a cancellation by anybody else goes on."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         if self._ran_out is None:
             return
         ours_alone = self._task.uncancel() <= self._cancelling
@@ -91,23 +92,17 @@ class Watch:
     def sent(self) -> None:
         """Note that the whole request was handed over."""
         self._clocks.sent(self._loop.time())
-        self._arm()
 
     def head(self) -> None:
         """Note that the answer's head came."""
         self._clocks.head(self._loop.time())
-        self._arm()
 
     def output(self) -> None:
-        """Note that the worker produced something for the caller; only the first time is anything re-armed."""
-        if self._clocks.phase is Phase.FLOWING:
-            self._clocks.alive_at = self._loop.time()
-            return
+        """Note that the worker produced something for the caller."""
         self._clocks.output(self._loop.time())
-        self._arm()
 
     def chunk(self) -> None:
-        """Note a sign of life; costs one look at the clock."""
+        """Note a sign of life."""
         self._clocks.alive_at = self._loop.time()
 
     def pause(self) -> None:
@@ -117,13 +112,10 @@ class Watch:
     def resume(self) -> None:
         """Note that the worker is read from again."""
         self._clocks.resume(self._loop.time())
-        self._arm()
 
     def stop(self) -> None:
         """Note that the answer is complete: no clock ends it from here on; who reads on sets a deadline of its own."""
-        self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
 
     async def drained(self, sink: Sink) -> None:
         """Wait until the caller takes more, if it must be waited for; raises as ``Sink.drain`` does."""
@@ -132,20 +124,15 @@ class Watch:
             await sink.drain()
             self.resume()
 
-    def _arm(self) -> None:
-        """See to it that somebody looks in time; a timer that comes before any clock begun now is soon enough."""
-        timer = self._timer
-        if self._stopped or (timer is not None and timer.when() <= self._loop.time() + self._shortest_secs):
-            return
-        if timer is not None:
-            timer.cancel()
-        self._timer = self._loop.call_at(self._clocks.next_deadline(), self._look)
+    def _look_later(self, now: float) -> asyncio.TimerHandle:
+        """Look again when a clock may run out: one that runs, or one that a mark begins from now on."""
+        return self._loop.call_at(min(self._clocks.next_deadline(), now + self._shortest_secs), self._look)
 
     def _look(self) -> None:
-        self._timer = None
-        self._ran_out = self._clocks.expired(self._loop.time())
+        now = self._loop.time()
+        self._ran_out = self._clocks.expired(now)
         if self._ran_out is None:
-            self._arm()
+            self._timer = self._look_later(now)
         else:
             self._task.cancel()
 
