@@ -10,7 +10,7 @@ from smg.middleware.authenticate import Access, authenticate
 from smg.middleware.failures import answer_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Iterable
 
     from smg.core.request import Handler, Request, Sink
     from smg.middleware.authenticate import Keys
@@ -45,16 +45,11 @@ class RouteTable:
             if route.method == "GET":
                 methods["HEAD"] = methods["GET"]
 
-    async def __call__(self, request: Request, sink: Sink) -> None:
+    def __call__(self, request: Request, sink: Sink) -> Awaitable[None]:
         """Answer one request; raises NotFoundError where no template matches its path."""
         methods = self._methods(request)
         handler = methods.get(request.method)
-        if handler is None:
-            allow = ", ".join(sorted(methods)).encode()
-            error = MethodNotAllowedError(f"this path does not serve {request.method[:16]}")
-            answer_error(request, sink, error, ((b"allow", allow),))
-        else:
-            await handler(request, sink)
+        return _refuse(request, sink, methods) if handler is None else handler(request, sink)
 
     def _methods(self, request: Request) -> dict[str, Handler]:
         if methods := self._plain.get(request.path):
@@ -67,6 +62,12 @@ class RouteTable:
                 request.params = params
                 return methods
         raise NotFoundError("there is nothing at this path")
+
+
+async def _refuse(request: Request, sink: Sink, methods: Iterable[str]) -> None:
+    """Say which methods a path has instead of the one that was asked for."""
+    error = MethodNotAllowedError(f"this path does not serve {request.method[:16]}")
+    answer_error(request, sink, error, ((b"allow", ", ".join(sorted(methods)).encode()),))
 
 
 def _match(template: list[str], segments: list[str]) -> dict[str, str] | None:

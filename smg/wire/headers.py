@@ -40,6 +40,8 @@ CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 INTERNAL = (b"x-smg-", b"x-forwarded-", b"x-data-parallel-rank")
 """What only the gateway may say to a worker, however a caller spells it: its own fields, who called, which rank."""
 
+NOTHING: frozenset[bytes] = frozenset()
+
 NAMES = 512
 """How many names of fields are remembered, none longer than a line of a head."""
 
@@ -101,6 +103,8 @@ def downstream_headers(headers: RawHeaders) -> RawHeaders:
 def named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
     """Return the fields that the sender of this hop declared to be of this hop, and that are not so anyway."""
     values = [value for name, value in headers if len(name) == _CONNECTION_LENGTH and name.lower() == b"connection"]
+    if not values or (len(values) == 1 and values[0] in OPTIONS):
+        return NOTHING
     return frozenset(token.strip().lower() for value in values for token in value.split(b",")) - OPTIONS
 
 

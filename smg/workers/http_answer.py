@@ -64,6 +64,7 @@ class HttpAnswer(ABC):
         headers: As they came, repeats kept, the body's coding untouched.
         fields: The first value of each of them, by its name in lower case.
         length: Bytes of the body as the engine announced it; None where it did not.
+        content_type: In lower case, without parameters; empty where it named none.
         watch: The exchange's clocks; who takes the body tells them of output and of pauses.
     """
 
@@ -74,12 +75,8 @@ class HttpAnswer(ABC):
     headers: RawHeaders
     fields: Mapping[bytes, bytes]
     length: int | None
+    content_type: bytes
     watch: Watch
-
-    @property
-    def content_type(self) -> bytes:
-        """What the body is, in lower case, without parameters; empty where the engine named nothing."""
-        return self.fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
 
     @property
     def codings(self) -> list[bytes]:
@@ -122,3 +119,8 @@ class HttpAnswer(ABC):
         if await self.pour(take) or len(body) > limit_bytes:
             raise UpstreamError(self.worker_id, "the worker's answer is too long", retry=Retry.NEVER)
         return bytes(body)
+
+
+def media_type(fields: Mapping[bytes, bytes]) -> bytes:
+    """Return what a body is by its head, in lower case and without parameters; empty where nothing is named."""
+    return fields.get(b"content-type", b"").partition(b";")[0].strip().lower()

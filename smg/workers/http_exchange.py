@@ -10,7 +10,7 @@ from typing_extensions import override
 from yarl import URL
 
 from smg.wire.answer_head import first_values
-from smg.workers.http_answer import HttpAnswer
+from smg.workers.http_answer import HttpAnswer, media_type
 from smg.workers.http_connector import stale_errors
 from smg.workers.http_session import WholeBody
 from smg.workers.upstream_errors import closed_errors, http_errors
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class SessionAnswer(HttpAnswer):
     """An answer that aiohttp reads."""
 
-    __slots__ = ("_response", "_running", "fields", "headers", "length", "status", "watch", "worker_id")
+    __slots__ = ("_response", "_running", "content_type", "fields", "headers", "length", "status", "watch", "worker_id")
 
     def __init__(
         self, worker_id: WorkerId, response: aiohttp.ClientResponse, watch: Watch, running: set[HttpAnswer]
@@ -41,6 +41,7 @@ class SessionAnswer(HttpAnswer):
         self.headers = response.raw_headers
         self.length = response.content_length
         self.fields = first_values(self.headers)
+        self.content_type = media_type(self.fields)
 
     @override
     def part(self) -> None:

@@ -9,6 +9,8 @@ from smg.workers.http_session import control_session, data_session
 from smg.workers.lean_exchange import ask, way
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     import aiohttp
 
     from smg.workers.http_answer import HttpAnswer, Outgoing, Reach
@@ -28,15 +30,15 @@ class Pool:
         self._reach = reach
         self._way = way(reach, session) if reach.straight else None
 
-    async def ask(self, outgoing: Outgoing, watch: Watch) -> HttpAnswer:
+    def ask(self, outgoing: Outgoing, watch: Watch) -> Coroutine[None, None, HttpAnswer]:
         """Send exactly one request and return its answer, to be parted from, when the head is in.
 
         Raises:
             UpstreamError: There is none.
         """
         if self._way is not None:
-            return await ask(self._way, outgoing, watch, self.running)
-        return await ask_by_session(self._reach, self.session, outgoing, watch, self.running)
+            return ask(self._way, outgoing, watch, self.running)
+        return ask_by_session(self._reach, self.session, outgoing, watch, self.running)
 
     async def close(self) -> None:
         """Close every connection and break off what is read from them; may be called twice."""

@@ -16,7 +16,7 @@ from smg.core.errors import BadFramingError, DownstreamError, Retry, StaleConnec
 from smg.wire.answer_body import body_of
 from smg.wire.answer_head import check_answer_begun, read_answer_head
 from smg.wire.http_head import HEAD_END
-from smg.workers.http_answer import HttpAnswer
+from smg.workers.http_answer import HttpAnswer, media_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
     __slots__ = (
         *("_body", "_connection", "_ended", "_failure", "_fresh", "_held", "_keep_alive", "_lost", "_own", "_paused"),
         *("_running", "_space", "_take", "_transport", "_unsent", "_woken"),
-        *("fields", "headers", "length", "status", "watch", "worker_id"),
+        *("content_type", "fields", "headers", "length", "status", "watch", "worker_id"),
     )
 
     def __init__(  # noqa: PLR0917 - one per part of an exchange
@@ -195,6 +195,7 @@ class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
             return
         self.watch.head()
         self.status, self.headers, self.fields, self.length = head.status, head.headers, head.fields, head.length
+        self.content_type = media_type(head.fields)
         self._keep_alive, self._held = head.keep_alive, b""
         self._body = body_of(head)
         self._feed(self._body, data[end:])
