@@ -6,9 +6,9 @@ workers are bounded by what is registered; what callers make up never becomes a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
@@ -16,6 +16,7 @@ from typing_extensions import override
 from smg.core.events import AttemptEnded, BreakerMoved, ProbeEnded, RequestFinished, WorkerLifeChanged, WorkerRemoved
 from smg.core.words import LifeState, Outcome
 from smg.resilience.breaker import BreakerState
+from smg.server.observers.tallies import Counts, Timings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -26,11 +27,9 @@ if TYPE_CHECKING:
     from smg.workers.fleet import Fleet
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-K = TypeVar("K", bound=tuple[Any, ...])
-V = TypeVar("V")
-
 OTHER = "other"
 UNKNOWN = "unknown"
+PROBED = {True: ("success",), False: ("failure",)}
 BREAKER_VALUES = {BreakerState.CLOSED: 0, BreakerState.OPEN: 1, BreakerState.HALF_OPEN: 2}
 
 
@@ -44,76 +43,56 @@ class MetricsObserver:
         connections: Callable[[], int],
         body_bytes: Callable[[], int],
     ) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # else each series has a second, unread
         self._registry = CollectorRegistry()
         self._fleet = fleet
-        self._answered: Series[tuple[str, str, int, str], tuple[Counter, Histogram, Counter]]
-        self._answered = Series(self._answer_series)
-        self._served: Series[tuple[str, str, bool], tuple[Counter, Histogram]] = Series(self._serving_series)
-        self._tried: Series[tuple[str, str, Outcome], tuple[Counter, Histogram]] = Series(self._attempt_series)
-        self._count_requests(self._registry, buckets)
-        self._count_inference(self._registry, buckets)
-        self._count_attempts(self._registry, buckets)
+        for tally in (*self._of_requests(buckets), *self._of_inference(buckets), *self._of_workers(buckets)):
+            self._registry.register(tally)
         open_now = Gauge("smg_http_connections_active", "Open connections of callers.", registry=self._registry)
         open_now.set_function(connections)
         held = Gauge("smg_http_request_body_bytes", "Request bodies held in memory.", registry=self._registry)
         held.set_function(body_bytes)
         self._registry.register(FleetCollector(fleet))
 
-    def _count_requests(self, registry: CollectorRegistry, buckets: Sequence[float]) -> None:
-        self._requests = Counter("smg_http_requests_total", "Requests answered.", ("method", "path"), registry=registry)
-        self._durations = Histogram(
+    def _of_requests(self, buckets: Sequence[float]) -> Iterable[Collector]:
+        self._requests = Counts("smg_http_requests_total", "Requests answered.", ("method", "path"))
+        self._durations = Timings(
             "smg_http_request_duration_seconds",
             "From a request's head to its answer's last byte.",
             ("method", "path"),
-            buckets=buckets,
-            registry=registry,
+            buckets,
         )
-        self._responses = Counter(
-            "smg_http_responses_total", "Answers by outcome.", ("path", "status_code", "error_code"), registry=registry
+        self._responses = Counts(
+            "smg_http_responses_total", "Answers by outcome.", ("path", "status_code", "error_code")
         )
+        return self._requests, self._durations, self._responses
 
-    def _count_inference(self, registry: CollectorRegistry, buckets: Sequence[float]) -> None:
-        self._routed = Counter(
-            "smg_router_requests_total", "Inference requests.", ("model", "endpoint", "streaming"), registry=registry
+    def _of_inference(self, buckets: Sequence[float]) -> Iterable[Collector]:
+        self._routed = Counts("smg_router_requests_total", "Inference requests.", ("model", "endpoint", "streaming"))
+        self._first_bytes = Timings(
+            "smg_router_ttft_seconds", "From a request's head to its answer's head.", ("model", "endpoint"), buckets
         )
-        self._first_bytes = Histogram(
-            "smg_router_ttft_seconds",
-            "From a request's head to its answer's head.",
-            ("model", "endpoint"),
-            buckets=buckets,
-            registry=registry,
-        )
-        self._tokens = Counter(
-            "smg_router_tokens_total", "Tokens counted.", ("model", "endpoint", "token_type"), registry=registry
-        )
+        self._tokens = Counts("smg_router_tokens_total", "Tokens counted.", ("model", "endpoint", "token_type"))
+        return self._routed, self._first_bytes, self._tokens
 
-    def _count_attempts(self, registry: CollectorRegistry, buckets: Sequence[float]) -> None:
-        self._selected = Counter(
-            "smg_worker_selection_total", "Times a worker was picked.", ("worker", "connection_mode"), registry=registry
+    def _of_workers(self, buckets: Sequence[float]) -> Iterable[Collector]:
+        self._selected = Counts(
+            "smg_worker_selection_total", "Times a worker was picked.", ("worker", "connection_mode")
         )
-        self._attempts = Histogram(
+        self._attempts = Timings(
             "smg_worker_attempt_duration_seconds",
             "Attempts at workers, from the pick to the end.",
             ("connection_mode", "outcome"),
-            buckets=buckets,
-            registry=registry,
+            buckets,
         )
-        self._retries = Counter("smg_worker_retries_total", "Attempts after a request's first.", registry=registry)
-        self._failures = Counter(
-            "smg_worker_errors_total", "Attempts that failed.", ("connection_mode", "error_type"), registry=registry
+        self._retries = Counts("smg_worker_retries_total", "Attempts after a request's first.", (), [()])
+        self._failures = Counts("smg_worker_errors_total", "Attempts that failed.", ("connection_mode", "error_type"))
+        self._probes = Counts("smg_worker_health_checks_total", "Health probes.", ("result",), PROBED.values())
+        self._moves = Counts("smg_worker_state_changes_total", "Changes of a worker's state.", ("from", "to"))
+        self._breaker_moves = Counts(
+            "smg_worker_cb_transitions_total", "Changes of a worker's circuit breaker.", ("worker", "from", "to")
         )
-        self._probes = Counter("smg_worker_health_checks_total", "Health probes.", ("result",), registry=registry)
-        self._probe_results = {good: self._probes.labels(_result(good)) for good in (True, False)}
-        self._moves = Counter(
-            "smg_worker_state_changes_total", "Changes of a worker's state.", ("from", "to"), registry=registry
-        )
-        self._breaker_moves = Counter(
-            "smg_worker_cb_transitions_total",
-            "Changes of a worker's circuit breaker.",
-            ("worker", "from", "to"),
-            registry=registry,
-        )
+        workers = (self._selected, self._attempts, self._retries, self._failures)
+        return *workers, self._probes, self._moves, self._breaker_moves
 
     def notify(self, event: Event) -> None:
         """Count ``event``."""
@@ -123,11 +102,11 @@ class MetricsObserver:
             case AttemptEnded():
                 self._attempted(event)
             case ProbeEnded(_, healthy, _):
-                self._probe_results[healthy].inc()
+                self._probes.of[PROBED[healthy]] += 1
             case WorkerLifeChanged(_, _, old, new, _):
-                self._moves.labels(old.value, new.value).inc()
+                self._moves.of[old.value, new.value] += 1
             case BreakerMoved(_, url, old, new):
-                self._breaker_moves.labels(url, old, new).inc()
+                self._breaker_moves.of[url, old, new] += 1
             case WorkerRemoved(_, url):
                 self._forget(url)
             case _:
@@ -139,64 +118,35 @@ class MetricsObserver:
 
     def _finished(self, event: RequestFinished) -> None:
         method = event.method if event.method in METHODS else OTHER
-        requests, durations, responses = self._answered[method, event.route, event.status, event.error_code or ""]
-        requests.inc()
-        durations.observe(event.duration_secs)
-        responses.inc()
+        self._requests.of[method, event.route] += 1
+        self._durations.observe((method, event.route), event.duration_secs)
+        self._responses.of[event.route, str(event.status), event.error_code or ""] += 1
         if event.model is not None:
             self._inferred(event, event.model if event.model in self._fleet().names else OTHER)
 
     def _inferred(self, event: RequestFinished, model: str) -> None:
-        routed, first_bytes = self._served[model, event.route, event.streaming]
-        routed.inc()
+        self._routed.of[model, event.route, "true" if event.streaming else "false"] += 1
         if event.first_byte_secs is not None and event.error_code is None:
-            first_bytes.observe(event.first_byte_secs)
-        for kind, count in (("input", event.prompt_tokens), ("output", event.completion_tokens)):
-            if count:
-                self._tokens.labels(model, event.route, kind).inc(count)
+            self._first_bytes.observe((model, event.route), event.first_byte_secs)
+        if event.prompt_tokens:
+            self._tokens.of[model, event.route, "input"] += event.prompt_tokens
+        if event.completion_tokens:
+            self._tokens.of[model, event.route, "output"] += event.completion_tokens
 
     def _attempted(self, event: AttemptEnded) -> None:
         mode = event.mode.value if event.mode else UNKNOWN
         worker = self._fleet().workers.get(event.worker_id)
-        selected, attempts = self._tried[worker.url if worker else UNKNOWN, mode, event.outcome]
-        selected.inc()
-        attempts.observe(event.elapsed_secs)
+        self._selected.of[worker.url if worker else UNKNOWN, mode] += 1
+        self._attempts.observe((mode, event.outcome.value), event.elapsed_secs)
         if event.attempt > 1:
-            self._retries.inc()
+            self._retries.of[()] += 1
         if event.outcome is Outcome.FAILED:
-            self._failures.labels(mode, event.error_code or "").inc()
+            self._failures.of[mode, event.error_code or ""] += 1
 
     def _forget(self, url: str) -> None:
         """Let go of the series of a worker that has left."""
-        self._breaker_moves.remove_by_labels({"worker": url})
-        self._selected.remove_by_labels({"worker": url})
-        self._tried.clear()
-
-    def _answer_series(self, method: str, route: str, status: int, code: str) -> tuple[Counter, Histogram, Counter]:
-        return (
-            self._requests.labels(method, route),
-            self._durations.labels(method, route),
-            self._responses.labels(route, str(status), code),
-        )
-
-    def _serving_series(self, model: str, route: str, streaming: bool) -> tuple[Counter, Histogram]:  # noqa: FBT001
-        streamed = "true" if streaming else "false"
-        return self._routed.labels(model, route, streamed), self._first_bytes.labels(model, route)
-
-    def _attempt_series(self, worker: str, mode: str, outcome: Outcome) -> tuple[Counter, Histogram]:
-        return self._selected.labels(worker, mode), self._attempts.labels(mode, outcome.value)
-
-
-class Series(dict[K, V]):
-    """The series of each kind of event, bound the first time it comes: looking up labels takes a lock each."""
-
-    def __init__(self, bind: Callable[..., V]) -> None:
-        super().__init__()
-        self._bind = bind
-
-    def __missing__(self, kind: K) -> V:
-        bound = self[kind] = self._bind(*kind)
-        return bound
+        self._breaker_moves.forget("worker", url)
+        self._selected.forget("worker", url)
 
 
 class FleetCollector(Collector):
@@ -243,7 +193,3 @@ class FleetCollector(Collector):
                 labels=["model", "worker_type"],
             ),
         )
-
-
-def _result(healthy: bool) -> str:  # noqa: FBT001  (a dictionary's key)
-    return "success" if healthy else "failure"
