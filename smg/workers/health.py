@@ -13,7 +13,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from smg.core.errors import GatewayError
-from smg.core.events import ProbeEnded
+from smg.core.events import ProbeEnded, TaskFailed
 from smg.core.words import LifeState
 from smg.workers.detection import UnprobedWorker
 from smg.workers.grpc_worker import GrpcWorker
@@ -72,8 +72,16 @@ class HealthMonitor:
 
     async def run(self) -> None:
         """Watch until the worker leaves, or is replaced, or needs no watching."""
-        while (pause := await self.step()) is not None:  # noqa: ASYNC110 - time passes, nobody signals
+        while (pause := await self._step_on()) is not None:  # noqa: ASYNC110 - time passes, nobody signals
             await asyncio.sleep(pause)
+
+    async def _step_on(self) -> float | None:
+        """Take a step; a bug in it is told of, and ends no more than that: a worker must not go unwatched."""
+        try:
+            return await self.step()
+        except Exception as bug:  # noqa: BLE001  (nobody further out could go on)
+            self._observer.notify(TaskFailed(f"watch over {self._worker.id}", bug))
+            return self._pause()
 
     async def step(self) -> float | None:
         """Probe once and draw the conclusions; return the seconds until the next step, None for never."""

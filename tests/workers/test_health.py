@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import TYPE_CHECKING
 
 import pytest
 
-from smg.core.events import ProbeEnded, WorkerLifeChanged
+from smg.core.clock import MonotonicClock
+from smg.core.events import ProbeEnded, TaskFailed, WorkerLifeChanged
 from smg.core.generation import EngineFacts
 from smg.core.words import LifeState, Runtime, WorkerId
 from smg.workers.factory import WorkerFactory
@@ -16,7 +18,7 @@ from smg.workers.http_worker import HttpWorker
 from smg.workers.settings import HealthSettings
 from smg.workers.spec import read_spec
 from tests.workers.engines import HttpEngine, http_engine
-from tests.workers.support import Recorder, SetClock, with_defaults
+from tests.workers.support import Recorder, SetClock, until, with_defaults
 
 if TYPE_CHECKING:
     from smg.workers.detection import UnprobedWorker
@@ -43,6 +45,41 @@ def watched(url: str, clock: SetClock, heard: Recorder, **spec: object) -> tuple
     )
     monitor = HealthMonitor(worker, Nobody(), tokenizers=None, clock=clock, observer=heard, random=random.Random(1))
     return worker, monitor
+
+
+class Clumsy(Nobody):
+    """A home with a bug that shows once."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    async def expand(self, worker: Worker) -> bool:
+        """Fail the first time."""
+        self.times += 1
+        if self.times == 1:
+            raise ZeroDivisionError
+        return await super().expand(worker)
+
+
+async def test_a_bug_does_not_end_the_watch() -> None:
+    """It is told of, and the next step brings the worker in."""
+    heard = Recorder()
+    async with http_engine(HttpEngine()) as (_, url):
+        quick = HealthSettings(check_interval_secs=0.01, retry_interval_secs=0.01)
+        worker = WorkerFactory(with_defaults(health=quick), MonotonicClock(), heard).build(
+            read_spec({"url": url}), WorkerId("w"), "test"
+        )
+        monitor = HealthMonitor(
+            worker, Clumsy(), tokenizers=None, clock=MonotonicClock(), observer=heard, random=random.Random(1)
+        )
+        await worker.start()
+        watching = asyncio.get_running_loop().create_task(monitor.run())
+        await until(lambda: worker.life.state is LifeState.READY)
+        watching.cancel()
+        await asyncio.wait([watching])
+        await worker.aclose()
+
+    assert [type(event.error) for event in heard.of(TaskFailed)] == [ZeroDivisionError]
 
 
 async def test_intervals_thresholds_and_reasons() -> None:
