@@ -81,7 +81,9 @@ class HttpRouter(Router):
         callers_pass = worker.settings.api_key is None and not self._gateway_auth
         judge = Judge(worker, request, lease, callers_pass=callers_pass)
         async with worker.exchange("POST", request.path, headers, body, watch=watch) as answer:
-            await _check_head(request, answer, judge)
+            if answer.status >= 400:  # noqa: PLR2004
+                raise await judge.refusal(answer)
+            _check_head(request, answer, judge)
             head = ReplyHead(answer.status, downstream_headers(answer.headers), answer.length)
             if _is_event_stream(answer):
                 await EventStream(request, answer, judge, self._streams.max_event_bytes).pass_on(head, sink, lease)
@@ -99,10 +101,8 @@ class HttpRouter(Router):
         return worker.prepare(headers, body)
 
 
-async def _check_head(request: InferenceRequest, answer: HttpAnswer, judge: Judge) -> None:
+def _check_head(request: InferenceRequest, answer: HttpAnswer, judge: Judge) -> None:
     """Raise the error for an answer that is none by its status, its coding or its type."""
-    if answer.status >= 400:  # noqa: PLR2004
-        raise await judge.refusal(answer)
     if answer.status >= 300:  # noqa: PLR2004 - it would lead callers past the gateway, and show addresses
         raise judge.broken("the worker redirected the request")
     if answer.codings and unasked(answer.codings, request.headers):

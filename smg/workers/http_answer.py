@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from smg.core.errors import Retry, UpstreamError
 from smg.wire.codings import codings_of
@@ -40,8 +40,7 @@ class Reach:
         return self.base_url.startswith("http://") and proxy.url is None and not proxy.trust_env
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A request as it goes to an engine.
 
     Attributes:
