@@ -47,6 +47,11 @@ class ChunkedBody:
         self.done = False
 
     @property
+    def size(self) -> int:
+        """Bytes of the data so far."""
+        return len(self.content)
+
+    @property
     def between(self) -> bool:
         """Whether a chunk's size is what comes next, and nothing of it has come."""
         return not self._kept and self._step == self._size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from io import BytesIO
 from typing import TYPE_CHECKING, Protocol
 
 from smg.core.errors import GatewayError, OverloadedError, PayloadTooLargeError
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from smg.wire.http_head import Head
 
 RETRY_AFTER_SECS = 1.0
+
+
+RESERVED_BYTES = 16 << 20
+"""Address space for a body that comes in pieces, so that what is here need not move when more comes. Memory behind it
+is given by the system only as it is written to."""
 
 
 class Source(Protocol):
@@ -27,28 +33,42 @@ class SizedBody:
     """Collects a body whose length was named.
 
     Attributes:
-        content: The data so far.
         done: All of it is here.
     """
 
-    __slots__ = ("_left", "content", "done")
+    __slots__ = ("_left", "_length", "_piece", "_pieces", "done")
 
     def __init__(self, length: int) -> None:
-        self._left = length
-        self.content: bytes | bytearray = b""
+        self._length = self._left = length
+        self._piece = b""
+        self._pieces: BytesIO | None = None
         self.done = not length
+
+    @property
+    def size(self) -> int:
+        """Bytes of the data so far."""
+        return self._length - self._left
+
+    @property
+    def content(self) -> bytes:
+        """The data, once all of it is here; not a copy of it."""
+        return self._piece if self._pieces is None else self._pieces.getvalue()
 
     def feed(self, data: bytes) -> bytes:
         """Take ``data`` and return what of it belongs to the next message."""
         taken, rest = data[: self._left], data[self._left :]
         self._left -= len(taken)
         self.done = not self._left
-        if self.done and not self.content:
-            self.content = taken  # came in one piece: the one that most bodies are
-        else:
-            self.content = self.content or bytearray()
-            self.content += taken
+        if self.done and self._pieces is None:
+            self._piece = taken  # came in one piece: the one that most bodies are
+            return rest
+        if self._pieces is None:
+            self._pieces = BytesIO(bytes(min(self._length, RESERVED_BYTES)))
+        self._pieces.write(taken)
         return rest
+
+
+NO_BODY = SizedBody(0)
 
 
 class Intake:
@@ -73,7 +93,7 @@ class Intake:
         self._held = 0
         self._length = head.length or 0
         self._expects = head.expects
-        self._body = ChunkedBody(max_bytes) if head.length is None else SizedBody(head.length)
+        self._body: SizedBody | ChunkedBody = ChunkedBody(max_bytes) if head.length is None else SizedBody(head.length)
         self._content = b""
         self._error: GatewayError | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -86,7 +106,7 @@ class Intake:
     @property
     def size(self) -> int:
         """Bytes of the body that are here."""
-        return len(self._body.content)
+        return self._body.size
 
     def feed(self, data: bytes) -> bytes:
         """Take ``data`` and return what of it belongs to the next request."""
@@ -105,7 +125,7 @@ class Intake:
     def fail(self, error: GatewayError) -> None:
         """Give the body up: who asks for it gets ``error``."""
         self._error = error
-        self._body.content = b""
+        self._body = NO_BODY
         self.release()
         self._end()
 
@@ -133,9 +153,8 @@ class Intake:
         if self._error is not None:
             raise self._error
         self.taken = True
-        if self._body.content:
-            self._content = bytes(self._body.content)
-            self._body.content = b""
+        if self._body is not NO_BODY:
+            self._content, self._body = bytes(self._body.content), NO_BODY
         return self._content
 
     def _hold(self, size: int) -> None:

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from smg.core.request import reply
+from smg.server.http1 import intake
+from smg.server.http1.intake import SizedBody
 from tests.server.http1.front import LIMITS, front
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
@@ -174,3 +178,33 @@ async def test_body_given_up_is_off_the_account_at_once() -> None:
         go.set()
         assert (await reader.read()).startswith(b"HTTP/1.1 413 ")
         writer.close()
+
+
+@pytest.mark.parametrize("reserved", [1, 64, 1 << 20])
+@pytest.mark.parametrize("sizes", [[100], [1, 99], [33, 33, 34], [1] * 100])
+def test_body_in_pieces_is_whole(reserved: Any, sizes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However it is cut, whether it outgrows what was reserved, and with the next message behind it."""
+    monkeypatch.setattr(intake, "RESERVED_BYTES", reserved)
+    sent, body, at = bytes(range(100)), SizedBody(100), 0
+
+    for size in sizes:
+        assert (body.size, body.done) == (at, False)
+        rest = body.feed(sent[at : at + size] + (b"next" if at + size == len(sent) else b""))
+        at += size
+
+    assert (body.content, body.size, body.done, rest) == (sent, 100, True, b"next")
+
+
+def test_reserved_room_costs_no_memory() -> None:
+    """A caller who announces much and sends little is given no more than it sent."""
+    bodies = [SizedBody(intake.RESERVED_BYTES) for _ in range(64)]
+    before = _resident_bytes()
+    for body in bodies:
+        body.feed(b"x")
+
+    assert _resident_bytes() - before < 4 * intake.RESERVED_BYTES
+
+
+def _resident_bytes() -> int:
+    told = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    return int(told[1]) * os.sysconf("SC_PAGE_SIZE")
