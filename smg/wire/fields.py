@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 KEY = re.compile(rb'[ \t\r\n]*+[{,][ \t\r\n]*+("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
 END = re.compile(rb"[ \t\r\n]*+\{?[ \t\r\n]*+\}[ \t\r\n]*+")
+SHORT_BYTES = 64 << 10
+LEAST_FIELD_BYTES = len(b'"":0,')
 MAX_FIELDS = 1_000
 MAX_NAME_CHARS = 256
 
@@ -40,9 +42,31 @@ def read_fields(body: bytes) -> dict[str, msgspec.Raw]:
         raise InvalidJsonError(NOT_ONE_OBJECT) from None
     if len(fields) > MAX_FIELDS:
         raise InvalidJsonError(f"the body has more than {MAX_FIELDS} fields")
-    if max(map(len, fields), default=0) > MAX_NAME_CHARS:
+    if sum(map(len, fields)) > MAX_NAME_CHARS and max(map(len, fields)) > MAX_NAME_CHARS:
         raise InvalidJsonError(f"a field's name has more than {MAX_NAME_CHARS} characters")
     return fields
+
+
+def refuse_repeats(body: bytes, fields: Mapping[str, msgspec.Raw], known: Container[str]) -> None:
+    """Refuse a repeated name, as ``locate`` does; costs little for a body as clients write them."""
+    if not surely_distinct(body, fields):
+        locate(body, fields, known)
+
+
+def surely_distinct(body: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:
+    """Tell whether there is no room in ``body`` for another field than ``fields``, its white space aside."""
+    if room_beside(fields, body) < LEAST_FIELD_BYTES:
+        return True
+    if len(body) > SHORT_BYTES:  # to write it anew costs more than the walk
+        return False
+    bare = msgspec.json.format(body, indent=-1)
+    return room_beside(_decoder.decode(bare), bare) < LEAST_FIELD_BYTES
+
+
+def room_beside(fields: Mapping[str, msgspec.Raw], body: bytes) -> int:
+    """Return how many bytes of ``body`` its ``fields`` do not take, if names are spelt as shortly as can be."""
+    marks = 4 * len(fields) + 1  # a name's quotes, its colon, and a comma or the last brace; the first brace
+    return len(body) - sum(map(len, fields)) - sum(map(len, fields.values())) - marks
 
 
 def locate(body: bytes, fields: Mapping[str, msgspec.Raw], known: Container[str]) -> dict[str, slice]:
@@ -57,10 +81,10 @@ def locate(body: bytes, fields: Mapping[str, msgspec.Raw], known: Container[str]
     places: dict[str, slice] = {}
     position = 0
     for name, raw in fields.items():
-        key, value = KEY.match(body, position), bytes(raw)
-        if key is None or not same_name(key[1], name) or not body.startswith(value, key.end()):
+        key = KEY.match(body, position)
+        if key is None or not same_name(key[1], name) or not body.startswith(raw, key.end()):
             raise repeated(key, known)
-        position = key.end() + len(value)
+        position = key.end() + len(raw)
         places[name] = slice(key.end(), position)
     if END.fullmatch(body, position) is None:
         raise repeated(KEY.match(body, position), known)

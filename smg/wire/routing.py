@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+import re
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from smg.core.errors import InvalidRequestError
 from smg.core.words import Endpoint
-from smg.wire.fields import locate, read_fields
-from smg.wire.guard import check_json
+from smg.wire.fields import read_fields, refuse_repeats
+from smg.wire.guard import check_json, steps_of_check
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
     from smg.wire.guard import JsonLimits
 
@@ -23,15 +23,10 @@ MAX_MODEL_CHARS = 256
 MAX_ANSWERS = 128
 MAX_TOKENS = 100_000_000  # far above any model's context; what is larger is a mistake
 
-_text = msgspec.json.Decoder(str | None)
-_flag = msgspec.json.Decoder(bool | None)
-_whole = msgspec.json.Decoder(int | None)
-_entries = msgspec.json.Decoder(list[msgspec.Raw])
-
 LISTS = {"messages": "max_messages", "tools": "max_tools", "stop": "max_stop"}
 """Fields that may hold a list, and the limit of its length."""
-ALTERNATIVES = {Endpoint.CHAT: "top_logprobs", Endpoint.COMPLETIONS: "logprobs"}
-"""How an endpoint calls the number of alternatives to each token."""
+WANTED = {"model": "a string", "stream": "true or false"}
+"""What a field must be, where it is no integer."""
 
 READ: Mapping[Endpoint, frozenset[str]] = {
     Endpoint.CHAT: frozenset(
@@ -44,10 +39,12 @@ READ: Mapping[Endpoint, frozenset[str]] = {
     Endpoint.GENERATE: frozenset({"model", "stream"}),
 }
 READ_ELSEWHERE = frozenset({"model"})
+_SCALARS = {names: tuple(names - LISTS.keys()) for names in (*READ.values(), READ_ELSEWHERE)}
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
-@dataclass(frozen=True, slots=True)
-class RoutingFields:
+class RoutingFields(msgspec.Struct, frozen=True):
     """What a request says about where it goes and how much it asks for.
 
     Attributes:
@@ -62,6 +59,23 @@ class RoutingFields:
     n: int = 1
 
 
+class _Asked(msgspec.Struct):
+    """The fields that are no lists, by the names that callers use; null is like absent."""
+
+    model: str | None = None
+    stream: bool | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    n: int | None = None
+    logprobs: int | None = None
+    top_logprobs: int | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_asked = msgspec.json.Decoder(_Asked)
+_entries = msgspec.json.Decoder(list[msgspec.Raw])
+
+
 def read_routing(endpoint: Endpoint, body: bytes, limits: JsonLimits) -> RoutingFields:
     """Read the routing fields of one request; no other field is decoded, though all are checked to be JSON.
 
@@ -70,36 +84,56 @@ def read_routing(endpoint: Endpoint, body: bytes, limits: JsonLimits) -> Routing
         InvalidRequestError: A field read here has a wrong type or value, or asks for more than ``limits`` allow
             (``param`` names it), or any top-level name is repeated.
     """
-    check_json(body, limits)
-    return read_checked(endpoint, body, limits)
+    most_values = check_json(body, limits)
+    return read_checked(endpoint, body, limits, most_values)
 
 
-def read_checked(endpoint: Endpoint, body: bytes, limits: JsonLimits) -> RoutingFields:
-    """Return what ``read_routing`` does, of a body that has passed ``check_json``."""
+def steps_of_routing(endpoint: Endpoint, body: bytes, limits: JsonLimits) -> Generator[None, None, RoutingFields]:
+    """Do what ``read_routing`` does, a part with each step, so that others may have their turn in between."""
+    most_values = yield from steps_of_check(body, limits)
+    yield
+    return read_checked(endpoint, body, limits, most_values)
+
+
+def read_checked(endpoint: Endpoint, body: bytes, limits: JsonLimits, most_values: int) -> RoutingFields:
+    """Read a body that has passed the guard, and has ``most_values`` values and keys at most."""
     fields = read_fields(body)
     names = READ.get(endpoint, READ_ELSEWHERE)
-    locate(body, fields, names)
-    asked = {name: raw for name, raw in fields.items() if name in names}
-    check_lists(asked, body, limits)
-    read_count(asked, ALTERNATIVES.get(endpoint, ""), 0, limits.max_top_logprobs)
+    refuse_repeats(body, fields, names)
+    asked = read_scalars(fields, _SCALARS[names])
+    check_lists({name: fields[name] for name in LISTS if name in names and name in fields}, most_values, limits)
+    check_count("top_logprobs", asked.top_logprobs, 0, limits.max_top_logprobs)
+    check_count("logprobs", asked.logprobs, 0, limits.max_top_logprobs)
     return RoutingFields(
-        model=read_model(asked),
-        stream=bool(read(asked, "stream", _flag, "true or false")),
-        max_tokens=read_max_tokens(asked, 0 if endpoint is Endpoint.COMPLETIONS else 1),
-        n=read_count(asked, "n", 1, MAX_ANSWERS) or 1,
+        model=asked.model and check_model(asked.model),
+        stream=bool(asked.stream),
+        max_tokens=check_max_tokens(asked, 0 if endpoint is Endpoint.COMPLETIONS else 1),
+        n=check_count("n", asked.n, 1, MAX_ANSWERS) or 1,
     )
 
 
-def check_lists(fields: Fields, body: bytes, limits: JsonLimits) -> None:
+def read_scalars(fields: Fields, names: Iterable[str]) -> _Asked:
+    """Decode the fields of these names, put together to an object of their own.
+
+    Raises:
+        InvalidRequestError: One has a wrong type; ``param`` names it.
+    """
+    asked = {name: fields[name] for name in names if name in fields}
+    try:
+        return _asked.decode(_encoder.encode(asked))
+    except msgspec.ValidationError as error:  # ends in "- at `$.name`"
+        name = str(error).rpartition("$.")[2].rstrip("`")
+        raise InvalidRequestError(f"{name} must be {WANTED.get(name, 'an integer')}", param=name) from None
+
+
+def check_lists(fields: Fields, most_values: int, limits: JsonLimits) -> None:
     """Refuse a list of more entries than its limit allows; what is no list is for the worker to judge.
 
-    No list can have more entries than the body's commas part: for nearly every body these are few, and nothing is
-    counted.
+    No list has more entries than its body has values: for nearly every body these are few, and nothing is counted.
     """
-    caps = {name: getattr(limits, limit) for name, limit in LISTS.items() if name in fields}
-    longest = body.count(b",") + 1 if caps else 0
-    for name, most in caps.items():
-        if longest > most and entries(fields[name]) > most:
+    for name, raw in fields.items():
+        most: int = getattr(limits, LISTS[name])
+        if most_values > most and entries(raw) > most:
             raise InvalidRequestError(f"{name} holds more than {most} entries, the gateway's {LISTS[name]}", param=name)
 
 
@@ -111,39 +145,24 @@ def entries(raw: msgspec.Raw) -> int:
         return 0
 
 
-def read(fields: Fields, name: str, decoder: msgspec.json.Decoder[Any], wanted: str) -> Any:
-    """Return one field's value, None where it is absent or null."""
-    raw = fields.get(name)
-    if raw is None:
-        return None
-    try:
-        return decoder.decode(raw)
-    except (msgspec.MsgspecError, ValueError):
-        raise InvalidRequestError(f"{name} must be {wanted}", param=name) from None
-
-
-def read_model(fields: Fields) -> str | None:
+def check_model(model: str) -> str:
     """Return the model's name, which may end up in headers, labels and log lines."""
-    model: str | None = read(fields, "model", _text, "a string")
-    if model is None:
-        return None
-    if len(model) > MAX_MODEL_CHARS or any(ord(char) < ord(" ") or "\x7f" <= char <= "\x9f" for char in model):
+    if len(model) > MAX_MODEL_CHARS or (not model.isprintable() and CONTROL.search(model)):
         raise InvalidRequestError(
             f"model must be at most {MAX_MODEL_CHARS} characters, none of them a control character", param="model"
         )
     return model
 
 
-def read_max_tokens(fields: Fields, least: int) -> int | None:
+def check_max_tokens(asked: _Asked, least: int) -> int | None:
     """Return the bound on one answer, by whichever name it was given; the newer name wins."""
-    older = read_count(fields, "max_tokens", least, MAX_TOKENS)
-    newer = read_count(fields, "max_completion_tokens", least, MAX_TOKENS)
+    older = check_count("max_tokens", asked.max_tokens, least, MAX_TOKENS)
+    newer = check_count("max_completion_tokens", asked.max_completion_tokens, least, MAX_TOKENS)
     return older if newer is None else newer
 
 
-def read_count(fields: Fields, name: str, least: int, most: int) -> int | None:
-    """Return an integer field, which must lie in ``least`` to ``most``."""
-    count: int | None = read(fields, name, _whole, "an integer")
+def check_count(name: str, count: int | None, least: int, most: int) -> int | None:
+    """Return an integer, which must lie in ``least`` to ``most``."""
     if count is not None and not least <= count <= most:
         raise InvalidRequestError(f"{name} must be {least} to {most}", param=name)
     return count

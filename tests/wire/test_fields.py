@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smg.core.errors import InvalidJsonError, InvalidRequestError
-from smg.wire.fields import locate, read_fields
+from smg.wire import fields as wire_fields
+from smg.wire.fields import locate, read_fields, refuse_repeats
 
 names = st.text(st.sampled_from('ab"\\é:{,}'), max_size=3)
 scalars = st.none() | st.booleans() | st.integers() | st.text(st.sampled_from('x"\\},:{'), max_size=5)
@@ -43,6 +44,7 @@ def test_places_cut_out_exactly_the_values(data: st.DataObject, name_list: list[
 
     assert {name: body[place] for name, place in places.items()} == {name: bytes(raw) for name, raw in fields.items()}
     assert list(places) == name_list
+    refuse_repeats(body, fields, ())
 
 
 @given(st.data(), st.lists(names, min_size=1, max_size=5, unique=True), st.integers(0, 4), st.integers(0, 5))
@@ -58,6 +60,18 @@ def test_repeated_names_are_found_wherever_they_stand(
         locate(body, read_fields(body), {twice})
 
     assert caught.value.param == twice
+    with pytest.raises(InvalidRequestError):
+        refuse_repeats(body, read_fields(body), ())
+
+
+@pytest.mark.parametrize("short_bytes", [0, 1 << 10])
+@pytest.mark.parametrize("body", [b'{"":0,"":0}', b'{"a":{ },"":0,"":0}', b'{ "":0,"b": [1, 2],"b" :0}'])
+def test_least_repeat_is_found_at_any_size(body: bytes, short_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no room for one that is shorter."""
+    monkeypatch.setattr(wire_fields, "SHORT_BYTES", short_bytes)
+
+    with pytest.raises(InvalidRequestError):
+        refuse_repeats(body, read_fields(body), ())
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from smg.core.errors import InvalidRequestError, NoWorkerError, UnsupportedMediaTypeError
 from smg.core.request import InferenceRequest
-from smg.wire.guard import steps_of_check
-from smg.wire.routing import read_checked, read_routing
+from smg.wire.routing import read_routing, steps_of_routing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from smg.core.request import Handler, Request, Sink
     from smg.core.words import Endpoint
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 BYTES_PER_TOKEN = 4
 RETRY_AFTER_SECS = 1.0
 LARGE_BYTES = 1 << 20
-"""A body from this size on takes milliseconds to be read: two for each MiB, and one more where it is decoded whole."""
+"""A body from this size on may take milliseconds to be read: up to three for each MiB."""
 
 CHARSETS = frozenset({b"", b"charset=utf-8", b'charset="utf-8"', b"charset=utf8"})
 
@@ -77,13 +76,7 @@ class InferenceHandlers:
         if len(body) < LARGE_BYTES:
             return read_routing(endpoint, body, self._limits)
         async with self._turn:
-            await asyncio.sleep(0)
-            for _ in steps_of_check(body, self._limits):
-                await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            fields = read_checked(endpoint, body, self._limits)
-            await asyncio.sleep(0)
-        return fields
+            return await in_turns(steps_of_routing(endpoint, body, self._limits))
 
     def _only_model(self) -> str:
         fleet = self._fleet()
@@ -93,6 +86,18 @@ class InferenceHandlers:
         if len(models) != 1:
             raise InvalidRequestError("model is required: there is not exactly one to choose", param="model")
         return models[0].id
+
+
+async def in_turns(steps: Generator[None, None, RoutingFields]) -> RoutingFields:
+    """Return what the steps come to; before each of them, and behind the last, the loop has a turn."""
+    while True:
+        await asyncio.sleep(0)
+        try:
+            next(steps)
+        except StopIteration as end:
+            fields: RoutingFields = end.value
+            await asyncio.sleep(0)
+            return fields
 
 
 def check_media_type(request: Request) -> None:
