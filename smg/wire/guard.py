@@ -99,6 +99,7 @@ def steps_of_counting(body: bytes, limits: JsonLimits) -> Generator[None, None, 
     if len(bare) >= LONG_BYTES:
         yield
         bare = bare.translate(None, PLAIN)
+        yield
     if most := surely_at_most(bare, limits):
         return most
     yield
@@ -124,10 +125,12 @@ def surely_at_most(body: bytes, limits: JsonLimits) -> int:
     first follows an opening bracket, a comma or a colon.
     """
     opens = body.count(b"{") + body.count(b"[")
+    if opens > limits.max_depth:
+        return 0
     most = (len(body) + 1) // 2
-    if opens <= limits.max_depth and most > limits.max_nodes:
+    if most > limits.max_nodes:
         most = 1 + opens + body.count(b",") + body.count(b":")
-    return most if opens <= limits.max_depth and most <= limits.max_nodes else 0
+    return most if most <= limits.max_nodes else 0
 
 
 def without_long_strings(body: bytes) -> bytes:
@@ -144,7 +147,9 @@ def without_long_strings(body: bytes) -> bytes:
         elif not escaped(body, at, quote):
             begin, inside = quote, False
         at, quotes = quote + 1, quotes + 1
-    return b"".join([*kept, body[begin:]])
+    if at < LONG_BYTES:  # what little was found does not pay for a copy of all the rest
+        return body
+    return b"".join([*kept, memoryview(body)[begin:]])
 
 
 def escaped(body: bytes, begin: int, quote: int) -> bool:

@@ -101,7 +101,8 @@ def read_checked(endpoint: Endpoint, body: bytes, limits: JsonLimits, most_value
     names = READ.get(endpoint, READ_ELSEWHERE)
     refuse_repeats(body, fields, names)
     asked = read_scalars(fields, _SCALARS[names])
-    check_lists({name: fields[name] for name in LISTS if name in names and name in fields}, most_values, limits)
+    if most_values > min(limits.max_messages, limits.max_tools, limits.max_stop):  # no list has more entries than that
+        check_lists({name: raw for name, raw in fields.items() if name in names and name in LISTS}, most_values, limits)
     check_count("top_logprobs", asked.top_logprobs, 0, limits.max_top_logprobs)
     check_count("logprobs", asked.logprobs, 0, limits.max_top_logprobs)
     return RoutingFields(
@@ -127,10 +128,7 @@ def read_scalars(fields: Fields, names: Iterable[str]) -> _Asked:
 
 
 def check_lists(fields: Fields, most_values: int, limits: JsonLimits) -> None:
-    """Refuse a list of more entries than its limit allows; what is no list is for the worker to judge.
-
-    No list has more entries than its body has values: for nearly every body these are few, and nothing is counted.
-    """
+    """Refuse a list of more entries than its limit allows; what is no list is for the worker to judge."""
     for name, raw in fields.items():
         most: int = getattr(limits, LISTS[name])
         if most_values > most and entries(raw) > most:

@@ -23,6 +23,7 @@ RETRY_AFTER_SECS = 1.0
 LARGE_BYTES = 1 << 20
 """A body from this size on may take milliseconds to be read: up to three for each MiB."""
 
+JSON = b"application/json"
 CHARSETS = frozenset({b"", b"charset=utf-8", b'charset="utf-8"', b"charset=utf8"})
 
 
@@ -106,6 +107,9 @@ def check_media_type(request: Request) -> None:
     Raises:
         UnsupportedMediaTypeError: By ``Content-Type``, which must be there.
     """
-    media, _, parameter = (request.fields.get(b"content-type") or b"").lower().partition(b";")
-    if media.strip() != b"application/json" or parameter.strip() not in CHARSETS:
+    kind = request.fields.get(b"content-type") or b""
+    if kind == JSON:
+        return
+    media, _, parameter = kind.lower().partition(b";")
+    if media.strip() != JSON or parameter.strip() not in CHARSETS:
         raise UnsupportedMediaTypeError("content-type must be application/json in utf-8")
