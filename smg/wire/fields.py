@@ -54,19 +54,23 @@ def refuse_repeats(body: bytes, fields: Mapping[str, msgspec.Raw], known: Contai
 
 
 def surely_distinct(body: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:
-    """Tell whether there is no room in ``body`` for another field than ``fields``, its white space aside."""
-    if room_beside(fields, body) < LEAST_FIELD_BYTES:
+    """Tell whether ``body``, its white space aside, has no room for one of its ``fields`` to stand there twice."""
+    if no_room(body, fields):
         return True
     if len(body) > SHORT_BYTES:  # to write it anew costs more than the walk
         return False
     bare = msgspec.json.format(body, indent=-1)
-    return room_beside(_decoder.decode(bare), bare) < LEAST_FIELD_BYTES
+    return no_room(bare, _decoder.decode(bare))
 
 
-def room_beside(fields: Mapping[str, msgspec.Raw], body: bytes) -> int:
-    """Return how many bytes of ``body`` its ``fields`` do not take, if names are spelt as shortly as can be."""
+def no_room(body: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:
+    """Tell whether what ``fields`` do not take of ``body`` is less than the least field, with the shortest name, needs.
+
+    They take the least, too: no spelling of a name is shorter than its characters.
+    """
     marks = 4 * len(fields) + 1  # a name's quotes, its colon, and a comma or the last brace; the first brace
-    return len(body) - sum(map(len, fields)) - sum(map(len, fields.values())) - marks
+    taken = sum(map(len, fields)) + sum(map(len, fields.values())) + marks
+    return len(body) - taken < LEAST_FIELD_BYTES + min(map(len, fields), default=0)
 
 
 def locate(body: bytes, fields: Mapping[str, msgspec.Raw], known: Container[str]) -> dict[str, slice]:

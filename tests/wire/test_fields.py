@@ -65,7 +65,9 @@ def test_repeated_names_are_found_wherever_they_stand(
 
 
 @pytest.mark.parametrize("short_bytes", [0, 1 << 10])
-@pytest.mark.parametrize("body", [b'{"":0,"":0}', b'{"a":{ },"":0,"":0}', b'{ "":0,"b": [1, 2],"b" :0}'])
+@pytest.mark.parametrize(
+    "body", [b'{"":0,"":0}', b'{"ab":0,"ab":0}', b'{"a":{ },"":0,"":0}', b'{ "":0,"b": [1, 2],"b" :0}']
+)
 def test_least_repeat_is_found_at_any_size(body: bytes, short_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no room for one that is shorter."""
     monkeypatch.setattr(wire_fields, "SHORT_BYTES", short_bytes)
