@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 RETRY_AFTER_SECS = 1.0
 
 
-RESERVED_BYTES = 16 << 20
+RESERVED_BYTES = 64 << 20
 """Address space for a body that comes in pieces, so that what is here need not move when more comes. Memory behind it
 is given by the system only as it is written to."""
 
