@@ -8,7 +8,10 @@ import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 HEAD = re.compile(rb"HTTP/1\.1 ([0-9]{3}) [^\r\n]*\r\n((?:[A-Za-z0-9-]+: [^\r\n\x00]*\r\n)*)\r\n")
 BODILESS = (100, 204, 304)
@@ -117,6 +120,19 @@ def exchange(port: int, sent: bytes, within_secs: float, *, answers: int | None 
     with Caller(port) as caller:
         caller.send(sent)
         return caller.read(within_secs, answers=answers)
+
+
+def sent(port: int, pieces: Iterable[bytes]) -> bytes:
+    """Send the pieces, then end our side; return what came back."""
+    with Caller(port) as caller:
+        for piece in pieces:
+            if piece and not caller.send(piece):
+                break
+        caller.read(0.03, answers=1)
+        with suppress(OSError):
+            caller.socket.shutdown(socket.SHUT_WR)  # no more comes: what is not whole will never be
+        caller.read(3)
+        return caller.data
 
 
 def parsed(data: bytes) -> tuple[list[Answer], bytes]:

@@ -32,9 +32,9 @@ class Front:
 
 
 @contextmanager
-def fronted(**changes):
-    """Run a front over one recording worker."""
-    with Worker() as worker:
+def fronted(worker_tls=None, **changes):
+    """Run a front over one recording worker, which serves over TLS where it is given what with."""
+    with Worker(worker_tls) as worker:
         if CONTROL:
             with program("tests.faults.control", worker.url) as running:
                 yield Front(running.ask()["port"], worker, running)

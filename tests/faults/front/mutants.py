@@ -1,13 +1,21 @@
-"""Requests made wrong at random: a grammar of the unusual, then flipped, doubled, lost and swapped bytes."""
+"""Requests made wrong at random: a grammar of the unusual, then flipped, doubled, lost and swapped bytes.
+
+``SMG_FAULTS_FUZZ`` sets how many are sent, ``SMG_FAULTS_SEED`` which.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from tests.faults.front.requests import CHAT, GOOD_BODY, KEY, LAST, chunk
+from tests.faults.profile import SIZE
 
 if TYPE_CHECKING:
     from random import Random
+
+SEED = int(os.environ.get("SMG_FAULTS_SEED", "20"))
+FUZZ = int(os.environ.get("SMG_FAULTS_FUZZ", {"short": "600", "scaled": "30000", "full": "1000000"}[SIZE]))
 
 METHODS = [b"POST"] * 20 + [b"GET", b"PUT", b"DELETE", b"HEAD", b"OPTIONS", b"post", b"P"]
 PATHS = [
@@ -22,6 +30,7 @@ PATHS = [
     b"http://other" + CHAT.encode(),
     b"/v1/chat/completions?a=b&c=%20",
     b"/v1/chat/completions?a b",
+    b"/v1/chat/completions??a=%00;&&/../{}|\\^[]",
     b"/../" + CHAT.encode(),
     b"*",
     b"",
@@ -52,6 +61,18 @@ FIELDS = [
     b"X-Request-Id: a b",
     b"Cookie: a=b; c=d",
     b"X-Long: " + b"x" * 9_000,
+    b"X-Wide: " + b"x" * 8_000,
+    b"X!#$%&'*+.^_`|~-1: 1",
+    b"X_Note: 1",
+    b"Content_Length: 5",
+    b"Transfer_Encoding: chunked",
+    b"X-Note: \xc3\xa9\xf0\x9f\x98\x80",
+    b"X-Note: a\tb \t",
+    b"Range: bytes=0-1",
+    b"Sec-WebSocket-Key: a",
+    b"HTTP2-Settings: AAMAAABkAAQAAP__",
+    b"X-HTTP-Method-Override: GET",
+    b"X-Original-URL: /other",
 ]
 
 

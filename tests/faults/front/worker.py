@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tests.faults.ledger import Entry, Ledger
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Coroutine
 
 MODELS = b'{"object":"list","data":[{"id":"m","object":"model","owned_by":"front"}]}'
@@ -38,22 +39,23 @@ class Worker:
         raw: Answers by name, sent as they are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.ledger = Ledger()
         self.raw: dict[str, bytes] = {}
         self.port = 0
+        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     @property
     def url(self) -> str:
         """Where it is reached."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self):
         """Listen."""
         self._thread.start()
-        self._server = self._run(asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=4096))
+        self._server = self._run(asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=4096, ssl=self._tls))
         listening = self._server.sockets[0]
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # connections inherit it
         self.port = listening.getsockname()[1]
