@@ -26,12 +26,11 @@ def smg(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
         encoding="utf-8",
         env=environment | {"PYTHONIOENCODING": "utf-8", **variables},
     )
-    try:
-        with process:
+    with process:
+        try:
             yield process
+        finally:
             process.kill()
-    finally:
-        process.kill()
 
 
 def lines_until(process: subprocess.Popen[str], wanted: str) -> list[str]:
