@@ -32,15 +32,15 @@ class Front:
 
 
 @contextmanager
-def fronted(worker_tls=None, **changes):
-    """Run a front over one recording worker, which serves over TLS where it is given what with."""
+def fronted(*more, worker_tls=None, **changes):
+    """Run a front over one recording worker (over TLS where it is given what to serve with) and ``more`` workers."""
     with Worker(worker_tls) as worker:
         if CONTROL:
             with program("tests.faults.control", worker.url) as running:
                 yield Front(running.ask()["port"], worker, running)
             return
         spec = {"url": worker.url, "health": {"disable_health_check": True}}
-        with gateway_program(spec, **merged(AROUND, changes)) as running:
+        with gateway_program(spec, *more, **merged(AROUND, changes)) as running:
             yield Front(running.ask()["port"], worker, running)
 
 

@@ -74,7 +74,7 @@ def passed_on(request, shared_front, tmp_path_factory):
     if request.param == "plain":
         return passed(shared_front)
     path = tmp_path_factory.mktemp("trust") / "ca.pem"
-    with fronted(trusted(path), worker_defaults={"tls": {"ca_path": str(path)}}) as front:
+    with fronted(worker_tls=trusted(path), worker_defaults={"tls": {"ca_path": str(path)}}) as front:
         return passed(front)
 
 
