@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help setup demo test fmt lint types layers proto unit cov proof faults faults-full fuzz soak bench bench-peers
-.PHONY: test-engines run clean
+.PHONY: micro test-engines run clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,6 +66,10 @@ faults-full: $(READY) ## The fault catalogue with its full counts and times (hou
 bench: $(READY) ## Gateways side by side: ours, nginx, and those that bench-peers installed (BENCH="--rounds 5")
 	@$(BIN)/python -m scripts.bench $(BENCH)
 
+micro: $(READY) ## The hot functions, timed one by one (MICRO="-k relay")
+	@$(BIN)/python -m pytest -q tests/micro --benchmark-enable --benchmark-columns=median,iqr,ops,rounds \
+		--benchmark-sort=name --benchmark-min-time=0.001 --benchmark-timer=time.process_time $(MICRO)
+
 bench-peers: ## Install the gateways that ours is compared with, each in an environment of its own
 	@scripts/bench/peers.sh
 
@@ -85,4 +89,4 @@ run: $(READY) ## A gateway with no workers on port 30000
 	@$(BIN)/smg launch
 
 clean: ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .benchmarks .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
