@@ -32,22 +32,27 @@ BODIES: dict[Endpoint, type[bodies.Body]] = {
 NAMED = (("get", "/v1/models/{name}"), ("get", "/workers/{name}"), ("delete", "/workers/{name}"))
 """What stands of the other paths: those on which a caller's word says what is meant."""
 
-COUNT = {"type": "integer", "minimum": 1, "maximum": 4}
+COUNT = {"minimum": 1, "maximum": 4}
+BOUNDS: dict[str, Schema] = {
+    **{
+        name: {"exclusiveMinimum" if allowed.above else "minimum": allowed.low, "maximum": allowed.high}
+        for name, allowed in {**RANGES, **CHAT_RANGES, **TOKEN_RANGES}.items()
+    },
+    # Legal amounts would keep the simulated engine busy for minutes.
+    **dict.fromkeys(("n", "best_of", "max_tokens", "max_completion_tokens", "max_new_tokens"), COUNT),
+}
+"""What a field's type does not say of its numbers, by its name."""
+
 MESSAGE = {
     "type": "object",
     "required": ["role", "content"],
     "properties": {"role": {"enum": sorted(ROLES)}, "content": {"type": "string"}},
 }
-PLAINER: Schema = {
-    **{
-        name: {"minimum": value.low, "maximum": value.high, "type": "number" if name[-1] in "peyi" else "integer"}
-        for name, value in {**RANGES, **CHAT_RANGES, **TOKEN_RANGES}.items()
-    },
-    **dict.fromkeys(("n", "best_of", "max_tokens", "max_completion_tokens", "max_new_tokens"), COUNT),
+PLAINER: dict[str, Schema] = {
     "messages": {"type": "array", "minItems": 1, "items": MESSAGE},
     "model": {"enum": list(MODELS)},
 }
-"""Fields by name, where any value of the right type would nearly always be refused."""
+"""Fields by name, where any value of the type would nearly always be refused."""
 
 TEXT = {"type": ["string", "null"]}
 ERROR: Schema = {
@@ -114,5 +119,10 @@ LEAVES: dict[type[of.Type], str] = {
 def struct(kind: of.StructType) -> Schema:
     """Return the schema of an object; a model is always named, since several are served."""
     names = [each.encode_name for each in kind.fields if each.required or each.encode_name == "model"]
-    fields = {each.encode_name: PLAINER.get(each.encode_name) or schema(each.type) for each in kind.fields}
-    return {"type": "object", "required": names, "properties": fields}
+    return {"type": "object", "required": names, "properties": {each.encode_name: field(each) for each in kind.fields}}
+
+
+def field(kind: of.Field) -> Schema:
+    """Return the schema of one field."""
+    name = kind.encode_name
+    return PLAINER.get(name) or {**schema(kind.type), **BOUNDS.get(name, {})}
