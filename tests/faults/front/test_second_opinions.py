@@ -48,8 +48,9 @@ def opinion(name):
 
 
 def parsed_otherwise(parser, requests):
-    """Return the requests that a parser refuses or reads otherwise."""
-    return [each for each in requests if parsed(parser, each) != ours(each)]
+    """Return the requests that a parser refuses or reads otherwise, and what it makes of each."""
+    readings = [(each, parsed(parser, each)) for each in requests]
+    return [(each, read) for each, read in readings if read != ours(each)]
 
 
 def parsed(parser, data):
