@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 EXTRA_BYTES = 8 << 10
 SIZE_BYTES = 18
 VISIBLE = rb"[^\x00-\x08\x0a-\x1f\x7f]*+"
-SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*+;" + VISIBLE + rb")?)\r\n")
+SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:;" + VISIBLE + rb")?)\r\n")
+"""The line before a chunk. The blank that HTTP allows before an extension is refused: readers differ over it."""
+
 FRAMES_NOTHING = rb"(?!(?i:content-length|transfer-encoding):)"
 """Who heeds such a field behind the body reads another message."""
 

@@ -202,7 +202,7 @@ async def test_w12_drain_half_under_idle_streams():
     many, go_on, lags = profile.count(10_000, least=200), asyncio.Event(), []
     async with facing("http", gated("http", go_on), workers=4, **PATIENT) as scene:
         running = asyncio.gather(*[scene.ask(f"r{number}", stream=True) for number in range(many)])
-        await until(lambda: len(scene.book.attempts) == many, 20)
+        await until(lambda: len(scene.book.attempts) >= many, 20)
         leaving, registry = scene.workers[:2], scene.gateway.registry
         begun = time.monotonic()
         removals = asyncio.gather(*[registry.remove(worker.id) for worker in leaving])

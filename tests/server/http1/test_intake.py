@@ -185,7 +185,7 @@ async def test_body_given_up_is_off_the_account_at_once() -> None:
 def test_body_in_pieces_is_whole(reserved: Any, sizes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """However it is cut, whether it outgrows what was reserved, and with the next message behind it."""
     monkeypatch.setattr(intake, "RESERVED_BYTES", reserved)
-    sent, body, at = bytes(range(100)), SizedBody(100), 0
+    sent, body, at, rest = bytes(range(100)), SizedBody(100), 0, b""
 
     for size in sizes:
         assert (body.size, body.done) == (at, False)
