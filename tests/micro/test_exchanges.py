@@ -47,21 +47,21 @@ def test_clocks(benchmark):
         clocks.sent(0.1)
         clocks.head(0.2)
         for now in (0.3, 0.4, 0.5):
-            clocks.chunk(now)
             clocks.output(now)
+            clocks.alive_at = now
         return clocks.expired(0.6)
 
     assert benchmark(exchange) is None
 
 
-async def test_marks_of_a_chunk(benchmark):
-    """What a running watch is told with each chunk of a stream."""
-    async with Watch(WorkerId("w"), CLOCKS, stream=True) as watch:
-        watch.sent()
-        watch.head()
+async def test_watch(benchmark):
+    """One exchange under watch: its timer set and cancelled, its marks made."""
 
-        def chunk():
-            watch.chunk()
+    def exchange():
+        with Watch(WorkerId("w"), CLOCKS, stream=True) as watch:
+            watch.sent()
+            watch.head()
             watch.output()
+            watch.chunk()
 
-        benchmark(chunk)
+    benchmark(exchange)
