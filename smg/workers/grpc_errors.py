@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ BLAME_CHARS = 1_000
 BLAMED: Mapping[type[GatewayError], str] = {
     ContextLengthError: "the prompt and the answer asked for exceed the model's context",
 }
+
+GRPC_FAILURES = (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.CancelledError)
+"""All that a call of grpc may raise, and that ``grpc_errors`` judges."""
 
 
 @contextmanager

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
 
 import grpc.aio
 
 from smg.core.errors import GatewayError, Retry, StaleConnectionError, UpstreamError, UpstreamTimeoutError
 from smg.wire.engines.reading import UnaskedAnswerError
 from smg.workers.grpc_calls import decode
-from smg.workers.grpc_errors import grpc_errors
+from smg.workers.grpc_errors import GRPC_FAILURES, grpc_errors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import Iterator
 
     from smg.core.generation import Delta, Generation
     from smg.core.words import WorkerId
@@ -43,8 +44,9 @@ class GenerationStream:
         self._call = call
         self._reader = dialect.reader(generation)
         self._awaited = generation.sampling.n
-        self._first: list[Delta] = []
+        self._first: Delta | None = None
         self._spoken = False
+        self._flowing = False
         self.ended = False
 
     async def open(self) -> None:
@@ -52,34 +54,42 @@ class GenerationStream:
 
         What comes before and holds none is no beginning: its counts are repeated by what follows.
         """
-        deltas: list[Delta] | None = []
-        while deltas is not None and not _hold_output(deltas):
-            deltas = await self._next()
-        if deltas is None:
-            raise UpstreamError(self._worker_id, "the worker ended without an answer", retry=Retry.IF_IDEMPOTENT)
-        self._first = deltas
+        first = await anext(self)
+        while not self._flowing:
+            first = await anext(self)
+        self._first = first
 
-    async def deltas(self) -> AsyncGenerator[Delta, None]:
-        """Yield the first output's deltas, then those of each next message, to the last finish; raises as ``open``.
+    def __aiter__(self) -> Self:
+        """Go over the first output's delta, then that of each next message, to the last finish; raises as ``open``.
 
         How the call ends after that says nothing of the answers, which are whole.
         """
-        batch: list[Delta] | None = self._first
-        while batch is not None:
-            for delta in batch:
-                yield delta
-            if self.ended:
-                return
-            batch = await self._next()
-        raise self._broken_off()
+        return self
 
-    async def _next(self) -> list[Delta] | None:
-        """Read one message; None at the end of the stream."""
+    async def __anext__(self) -> Delta:
+        delta, self._first = self._first, None
+        if delta is None and self.ended:
+            raise StopAsyncIteration
+        while delta is None:
+            try:
+                raw = await self._call.read()
+            except GRPC_FAILURES:  # judged only now: a context per message costs as much as the message
+                with self._judged():
+                    raise
+            if raw is grpc.aio.EOF:
+                self.ended = True
+                raise self._broken_off()
+            delta = self._take(raw)
+        return delta
+
+    @contextmanager
+    def _judged(self) -> Iterator[None]:
+        """Raise what a failed read means; after our own deadline the engine may well go on, and must be told."""
         try:
             with grpc_errors(self._worker_id, self._dialect):
-                raw = await self._call.read()
+                yield
         except UpstreamTimeoutError:
-            raise  # our own deadline: the engine may well go on, and must be told
+            raise
         except StaleConnectionError as error:
             self.ended = True
             if self._spoken:  # it cannot have left out what it has begun to answer
@@ -88,31 +98,37 @@ class GenerationStream:
         except GatewayError:
             self.ended = True
             raise
-        if raw is grpc.aio.EOF:
-            self.ended = True
-            return None
-        self._spoken = True
-        deltas = self._read(raw)
-        self._mark(deltas)
-        self._awaited -= sum(delta.finish is not None for delta in deltas)
-        self.ended = self._awaited <= 0
-        return deltas
 
-    def _mark(self, deltas: Iterable[Delta]) -> None:
-        """Tell the clocks; a message without output is a sign of life only."""
-        if _hold_output(deltas):
+    def _take(self, raw: bytes) -> Delta | None:
+        """Return what is new in one message, and take note of it."""
+        self._spoken = True
+        delta = self._read(raw)
+        if self._flowing:
+            self._watch.chunk()
+        else:
+            self._mark(delta)
+        if delta is not None and delta.finish is not None:
+            self._awaited -= 1
+            self.ended = self._awaited <= 0
+        return delta
+
+    def _mark(self, delta: Delta | None) -> None:
+        """Tell the clocks how far it has come; a message without output is a sign of life only."""
+        if delta is not None and _holds_output(delta):
+            self._flowing = True
             self._watch.output()
         else:
             self._watch.head()
             self._watch.chunk()
 
     def _broken_off(self) -> UpstreamError:
-        return UpstreamError(self._worker_id, "the worker broke off its answer", retry=Retry.IF_IDEMPOTENT)
+        what = "broke off its answer" if self._flowing else "ended without an answer"
+        return UpstreamError(self._worker_id, f"the worker {what}", retry=Retry.IF_IDEMPOTENT)
 
-    def _read(self, raw: bytes) -> list[Delta]:
+    def _read(self, raw: bytes) -> Delta | None:
         message = decode(self._worker_id, self._dialect.generate, raw)
         try:
-            return list(self._reader.read(message))
+            return self._reader.read(message)
         except UnaskedAnswerError as error:
             text = "the worker sent an answer that nobody asked for"
             raise UpstreamError(self._worker_id, text, retry=Retry.IF_IDEMPOTENT) from error
@@ -126,9 +142,9 @@ class GenerationStream:
         return not self.ended
 
 
-def _hold_output(deltas: Iterable[Delta]) -> bool:
-    """Whether there is something of an answer in them: this is what the first token, and the commit, wait for."""
-    return any(delta.token_ids or delta.finish or delta.prompt_logprobs for delta in deltas)
+def _holds_output(delta: Delta) -> bool:
+    """Whether there is something of an answer in it: this is what the first token, and the commit, wait for."""
+    return bool(delta.token_ids or delta.finish or delta.prompt_logprobs)
 
 
 def _cancel(call: Any) -> None:

@@ -126,8 +126,7 @@ class GrpcWorker(Worker):
             answer = GenerationStream(self.id, dialect, generation, call, watch)
             try:
                 await answer.open()
-                async with aclosing(answer.deltas()) as deltas:
-                    yield deltas
+                yield answer
             finally:
                 if answer.close():
                     self._abort_later(generation.request_id)

@@ -92,7 +92,7 @@ def generation(flags: int, count: int) -> Generation:
 async def consumed(stream: GenerationStream, taken: Taken) -> None:
     """Read to the end, or to where the engine has to be left."""
     await stream.open()
-    async for delta in stream.deltas():
+    async for delta in stream:
         taken.take(delta)
 
 
@@ -150,7 +150,7 @@ def ids_of(dialect: Dialect, complete: Any) -> Any:
 def check_bounded(stream: GenerationStream, count: int) -> None:
     """What a reader remembers does not grow with what it is sent."""
     reader: Any = stream._reader
-    for remembered in (reader._streamed, reader._finished, reader._scored):
+    for remembered in (reader._streamed, reader._under_way, reader._scored):
         assert len(remembered) <= count, "the reader remembers answers that nobody asked for"
 
 

@@ -23,17 +23,17 @@ def greedy(body, data):
     return b""
 
 
-def twice(reader, sent, index):
+def twice(reader, sent, finish):
     """Take what repeats for new."""
-    del reader, sent, index
-    return True
+    del finish
+    reader._under_way.remove(sent.index)
 
 
 BREAKS = {
     "front-host": (http_head, "_check_host", lambda *_, **__: None),
     "front-length": (SizedBody, "feed", greedy),
     "streams": (event_relay, "LONGEST_EDGE", 0),
-    "generations": (StreamReader, "_fresh", twice),
+    "generations": (StreamReader, "_end", twice),
     "facts": (http_facts, "positive", lambda *values: next(iter(values), None)),
     "bodies": (guard, "surely_at_most", lambda *_: 1),
 }

@@ -42,8 +42,8 @@ class Method:
 class Reader(Protocol):
     """Reads the messages of one generation in the order they came."""
 
-    def read(self, message: Any) -> Sequence[Delta]:
-        """Return what is new in ``message``: tokens never twice, ``finish`` once per answer.
+    def read(self, message: Any) -> Delta | None:
+        """Return what is new in ``message``, if anything is: tokens never twice, ``finish`` once per answer.
 
         Raises:
             UnaskedAnswerError: It belongs to no answer that was asked for.

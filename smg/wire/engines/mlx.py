@@ -59,11 +59,12 @@ class MlxDialect(Dialect):
     def _as_sent(self, message: Any) -> Delta | None:
         response: pb.GenerateResponse = message
         if response.HasField("chunk"):
-            return delta(response.chunk, response.chunk.token_ids)
+            chunk = response.chunk
+            return delta(chunk, chunk.token_ids[:])
         if not response.HasField("complete"):
             return None
         complete = response.complete
-        sent = delta(complete, complete.output_ids)
+        sent = delta(complete, complete.output_ids[:])
         stop = complete.matched_stop_token_id if complete.HasField("matched_stop_token_id") else None
         sent.finish = finish(complete.finish_reason, stop)
         return sent

@@ -14,27 +14,46 @@ from typing import TYPE_CHECKING, Any
 from smg.core.generation import Delta, Finish, TokenLogprob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from smg.core.generation import Generation
-    from smg.wire.engines.shapes import AnswerMessage, InputLogprobsMessage, LogprobsMessage, MatchedMessage
+    from smg.wire.engines.shapes import (
+        AnswerMessage,
+        InputLogprobsMessage,
+        LogprobsMessage,
+        MatchedMessage,
+        OutputLogprobsMessage,
+        ScoredMessage,
+    )
 
 REASONS = {"stop": "stop", "repetition": "stop", "length": "length"}
 """Everything else (abort, error, cancelled, timeout …) ended the answer without an end."""
 
 
-def delta(message: AnswerMessage, token_ids: Iterable[int]) -> Delta:
+def delta(message: AnswerMessage, token_ids: list[int]) -> Delta:
     """Read what chunk and complete have in common."""
     return Delta(
         index=message.index,
-        token_ids=list(token_ids),
-        logprobs=_zipped(message.output_logprobs, message.output_logprobs.token_logprobs),
+        token_ids=token_ids,
+        logprobs=_logprobs(message.output_logprobs) if message.HasField("output_logprobs") else [],
         prompt_tokens=message.prompt_tokens,
         cached_tokens=message.cached_tokens,
     )
 
 
-def prompt_logprobs(message: InputLogprobsMessage) -> list[TokenLogprob]:
+def scored_delta(message: ScoredMessage, token_ids: list[int]) -> Delta:
+    """Read the same where the prompt's log-probabilities may stand beside it."""
+    sent = delta(message, token_ids)
+    if message.HasField("input_logprobs"):
+        sent.prompt_logprobs = _prompt_logprobs(message.input_logprobs)
+    return sent
+
+
+def _logprobs(message: OutputLogprobsMessage) -> list[TokenLogprob]:
+    return _zipped(message, message.token_logprobs)
+
+
+def _prompt_logprobs(message: InputLogprobsMessage) -> list[TokenLogprob]:
     """Read the parallel lists of a prompt, whose first token has no log-probability."""
     return _zipped(message, [entry.value if entry.HasField("value") else None for entry in message.token_logprobs])
 
@@ -79,63 +98,56 @@ class StreamReader:
     # Any: the stubs of the five protocols share no type but Message, which has none of the fields
     def __init__(self, generation: Generation, as_sent: Callable[[Any], Delta | None]) -> None:
         self._generation = generation
+        self._only_scores = generation.sampling.max_tokens == 0
         self._as_sent = as_sent
+        self._asked = range(generation.sampling.n)
+        self._under_way = set(self._asked)
         self._streamed: set[int] = set()
-        self._finished: set[int] = set()
         self._scored: set[int] = set()
 
-    def read(self, message: Any) -> Sequence[Delta]:
-        """Return what is new in ``message``; empty if nothing is, or if every answer has ended.
+    def read(self, message: Any) -> Delta | None:
+        """Return what is new in ``message``; None if nothing is, or if every answer has ended.
 
         Raises:
             UnaskedAnswerError: It belongs to no answer that was asked for.
         """
         sent = self._as_sent(message)
-        if sent is None or len(self._finished) == self._generation.sampling.n:
-            return ()
-        return (self._new(sent),)
-
-    def _new(self, sent: Delta) -> Delta:
-        index = self._index(sent)
-        fresh = self._fresh(sent, index)
-        prompt = [] if index in self._scored else self._cut(sent.prompt_logprobs, self._generation.prompt_logprobs)
-        if prompt:
-            self._scored.add(index)
-        logprobs = self._aligned(sent) if fresh else []
-        return replace(
-            sent,
-            index=index,
-            token_ids=sent.token_ids if fresh else [],
-            logprobs=logprobs,
-            prompt_logprobs=prompt,
-            finish=self._finish(sent),
-        )
-
-    def _index(self, sent: Delta) -> int:
-        """Return which answer this is; SGLang numbers all unstreamed ones 0, so they count in order."""
-        asked = range(self._generation.sampling.n)
-        if sent.index not in asked:
-            raise UnaskedAnswerError
-        index = sent.index
-        if index in self._finished:
-            index = next(other for other in asked if other not in self._finished)
-        if sent.finish is not None:
-            self._finished.add(index)
-        return index
-
-    def _fresh(self, sent: Delta, index: int) -> bool:
-        """Return whether the tokens of ``sent`` are new and wanted."""
-        if self._generation.sampling.max_tokens == 0:
-            return False
+        if sent is None or not self._under_way:
+            return None
+        if sent.index not in self._under_way:
+            sent.index = self._next_index(sent.index)
         if sent.finish is None:
-            self._streamed.add(index)
-            return True
-        return index not in self._streamed
+            self._streamed.add(sent.index)
+        else:
+            self._end(sent, sent.finish)
+        if self._only_scores:
+            sent.token_ids, sent.logprobs = [], []
+        if sent.logprobs:
+            sent.logprobs = self._aligned(sent)
+        if sent.prompt_logprobs:
+            sent.prompt_logprobs = self._prompt(sent)
+        return sent
 
-    def _finish(self, sent: Delta) -> Finish | None:
-        if sent.finish is not None and sent.finish.reason == "stop" and self._generation.sampling.max_tokens == 0:
-            return Finish(reason="length")
-        return sent.finish
+    def _next_index(self, index: int) -> int:
+        """Return which answer it is instead: SGLang numbers all unstreamed ones 0, so they count in order."""
+        if index not in self._asked:
+            raise UnaskedAnswerError
+        return min(self._under_way)
+
+    def _end(self, sent: Delta, finish: Finish) -> None:
+        """Take out of an answer's last message what its chunks have told."""
+        self._under_way.remove(sent.index)
+        if sent.index in self._streamed:
+            sent.token_ids, sent.logprobs = [], []
+        if self._only_scores and finish.reason == "stop":
+            sent.finish = Finish(reason="length")
+
+    def _prompt(self, sent: Delta) -> list[TokenLogprob]:
+        """Return the prompt's log-probabilities the first time they come."""
+        if sent.index in self._scored:
+            return []
+        self._scored.add(sent.index)
+        return self._cut(sent.prompt_logprobs, self._generation.prompt_logprobs)
 
     def _aligned(self, sent: Delta) -> list[TokenLogprob]:
         """Return one entry per id: an engine may leave out the last ones, or add one for a trimmed stop."""

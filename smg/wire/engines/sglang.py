@@ -12,11 +12,11 @@ from smg.stubs import common_pb2 as common
 from smg.stubs import sglang_scheduler_pb2 as pb
 from smg.wire.engines.dialect import Dialect, Method
 from smg.wire.engines.reach import ANY_OBJECT, GRAMMAR_FIELDS, Reach, asked_tokens
-from smg.wire.engines.reading import delta, finish, matched, prompt_logprobs
+from smg.wire.engines.reading import finish, matched, scored_delta
 from smg.wire.engines.telling import arguments, chosen, ids, instant, labels, positive, rank_load, sampling_defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from google.protobuf.message import Message
 
@@ -82,11 +82,12 @@ class SglangDialect(Dialect):
     def _as_sent(self, message: Any) -> Delta | None:
         response: pb.GenerateResponse = message
         if response.HasField("chunk"):
-            return _read(response.chunk, response.chunk.token_ids)
+            chunk = response.chunk
+            return scored_delta(chunk, chunk.token_ids[:])
         if not response.HasField("complete"):
             return None
         complete = response.complete
-        sent = _read(complete, complete.output_ids)
+        sent = scored_delta(complete, complete.output_ids[:])
         sent.finish = finish(complete.finish_reason, matched(complete))
         return sent
 
@@ -194,9 +195,3 @@ def _context_length(
     """Return the operator's setting, else the model info's unless that is the size of the KV cache."""
     told = positive(model.max_context_length)
     return positive(args.get("context_length")) or (None if told == server.max_total_num_tokens else told)
-
-
-def _read(message: pb.GenerateStreamChunk | pb.GenerateComplete, token_ids: Iterable[int]) -> Delta:
-    sent = delta(message, token_ids)
-    sent.prompt_logprobs = prompt_logprobs(message.input_logprobs)
-    return sent

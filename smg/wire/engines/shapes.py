@@ -87,7 +87,24 @@ class AnswerMessage(Protocol):
 
     @property
     def output_logprobs(self) -> OutputLogprobsMessage:
-        """Empty where none were asked for."""
+        """Absent or empty where none were asked for."""
+        ...
+
+    def HasField(self, field_name: Literal["output_logprobs"]) -> bool:  # noqa: N802 - protobuf's name
+        """Return whether there are any."""
+        ...
+
+
+class ScoredMessage(AnswerMessage, Protocol):
+    """A chunk or a complete of an engine that scores prompts."""
+
+    @property
+    def input_logprobs(self) -> InputLogprobsMessage:
+        """Absent or empty where none were asked for."""
+        ...
+
+    def HasField(self, field_name: Literal["output_logprobs", "input_logprobs"]) -> bool:  # noqa: N802 - protobuf's name
+        """Return whether there are any."""
         ...
 
 

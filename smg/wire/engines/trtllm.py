@@ -84,11 +84,12 @@ class TrtllmDialect(Dialect):
     def _as_sent(self, message: Any) -> Delta | None:
         response: pb.GenerateResponse = message
         if response.HasField("chunk"):
-            return _delta(response.chunk, list(response.chunk.token_ids))
+            chunk = response.chunk
+            return _delta(chunk, chunk.token_ids[:])
         if not response.HasField("complete"):
             return None
         complete = response.complete
-        delta = _delta(complete, list(complete.output_token_ids))
+        delta = _delta(complete, complete.output_token_ids[:])
         delta.prompt_logprobs = _prompt_logprobs(complete.prompt_logprobs)
         delta.finish = finish(complete.finish_reason, matched(complete))
         return delta

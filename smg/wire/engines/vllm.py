@@ -14,11 +14,11 @@ from smg.stubs import vllm_engine_pb2 as pb
 from smg.wire.engines.dialect import Dialect, Method
 from smg.wire.engines.manner import Manner
 from smg.wire.engines.reach import Reach, asked_tokens, unsupported, within
-from smg.wire.engines.reading import delta, finish, matched, prompt_logprobs
+from smg.wire.engines.reading import finish, matched, scored_delta
 from smg.wire.engines.telling import chosen, ids, labels, positive, rank_load, sampling_defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from google.protobuf.message import Message
 
@@ -76,11 +76,12 @@ class VllmDialect(Dialect):
     def _as_sent(self, message: Any) -> Delta | None:
         response: pb.GenerateResponse = message
         if response.HasField("chunk"):
-            return _read(response.chunk, response.chunk.token_ids)
+            chunk = response.chunk
+            return scored_delta(chunk, chunk.token_ids[:])
         if not response.HasField("complete"):
             return None
         complete = response.complete
-        sent = _read(complete, complete.output_ids)
+        sent = scored_delta(complete, complete.output_ids[:])
         sent.finish = finish(complete.finish_reason, matched(complete))
         return sent
 
@@ -179,9 +180,3 @@ def _constrain(params: pb.SamplingParams, constraint: Constraint) -> None:
         params.choice.choices.extend(msgspec.json.decode(constraint.value, type=list[str]))
     else:
         setattr(params, GRAMMAR_FIELDS[constraint.kind], constraint.value)
-
-
-def _read(message: pb.GenerateStreamChunk | pb.GenerateComplete, token_ids: Iterable[int]) -> Delta:
-    sent = delta(message, token_ids)
-    sent.prompt_logprobs = prompt_logprobs(message.input_logprobs)
-    return sent

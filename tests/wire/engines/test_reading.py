@@ -79,7 +79,7 @@ class Engine:
 def read(dialect: Dialect, asked: Generation, messages: list[Any]) -> list[Delta]:
     """Return the deltas of a whole stream."""
     reader = dialect.reader(asked)
-    return [delta for message in messages for delta in reader.read(message)]
+    return [delta for message in messages if (delta := reader.read(message)) is not None]
 
 
 @every_engine
