@@ -47,8 +47,7 @@ class Detokenizer:
             after: The prompt's ids, of which the last few are read: where words carry their space in front, an
                 answer that goes on after a prompt begins with it. Without them it begins like a text of its own.
         """
-        self._tokenizer = tokenizer
-        self._skip = skip_special_tokens
+        self._hidden = tokenizer.special_ids if skip_special_tokens else frozenset()
         self._broken_end = broken_end
         self._waiting: list[str] = []
         road = _JoinedBytes if tokenizer.spelling.joins else _Window
@@ -67,7 +66,7 @@ class Detokenizer:
         return "".join(waiting) + rest if self._broken_end else ""
 
     def _push_one(self, token_id: int) -> str:
-        if self._skip and self._tokenizer.is_special(token_id):
+        if token_id in self._hidden:
             return ""
         text = self._road.push(token_id)
         if self._road.unfinished or text.endswith(REPLACEMENT):
@@ -81,28 +80,30 @@ class Detokenizer:
         return text
 
     def _spoken(self, ids: Sequence[int]) -> Sequence[int]:
-        special = self._tokenizer.is_special
-        return [token_id for token_id in ids if not special(token_id)] if self._skip else ids
+        return [token_id for token_id in ids if token_id not in self._hidden]
 
 
 class _JoinedBytes:
     """For vocabularies whose tokens' bytes stand one after another in the text."""
 
+    unfinished = False
+    """Whether the last bytes are the beginning of a character."""
+
     def __init__(self, tokenizer: Tokenizer, after: Sequence[int]) -> None:
         self._bytes = tokenizer.token_bytes
+        self._whole_texts = tokenizer.whole_texts
         self._decoder = _utf8("replace")
         self._spaces = 0 if after else tokenizer.spelling.stripped_spaces
 
-    @property
-    def unfinished(self) -> bool:
-        """Whether the last bytes are the beginning of a character."""
-        return bool(self._decoder.getstate()[0])
-
     def push(self, token_id: int) -> str:
-        text = self._decoder.decode(self._bytes(token_id))
+        text = None if self.unfinished else self._whole_texts[token_id]
+        if text is None:
+            text = self._decoder.decode(self._bytes(token_id))
+            self.unfinished = bool(self._decoder.getstate()[0])
         return self._without_first_spaces(text) if self._spaces and text else text
 
     def finish(self) -> str:
+        self.unfinished = False
         return self._decoder.decode(b"", final=True)
 
     def _without_first_spaces(self, text: str) -> str:

@@ -38,6 +38,8 @@ class Tokenizer:
         answer_tokens: How long they let an answer be then, in tokens; None where no file says.
         fingerprint: SHA-256 over the files, the same for the same tokenizer wherever it came from.
         spelling: How token names spell bytes.
+        special_ids: What ``skip_special_tokens`` leaves out.
+        whole_texts: The tokens that are texts by themselves.
     """
 
     def __init__(self, files: ModelFiles) -> None:
@@ -46,8 +48,9 @@ class Tokenizer:
         self._longest_bytes = longest_token_bytes(files.tokenizer)
         self.spelling = Spelling.of(decoder)
         self.special_tokens = model_facts.special_tokens(files.configs)
-        self._special_ids = self._mark_special()
+        self.special_ids = self._mark_special()
         self._bytes: dict[int, bytes] = {}  # filled as ids are met; never more than the vocabulary
+        self.whole_texts = WholeTexts(self)
         self.eos_token_ids = model_facts.eos_ids(files.configs) | self._own_eos()
         self.vocab_size = max(self._library.get_vocab().values(), default=-1) + 1
         self.context_length = model_facts.context_length(files.configs)
@@ -111,15 +114,15 @@ class Tokenizer:
         """Return the bytes one token stands for; none for an id outside the vocabulary."""
         spelt = self._bytes.get(token_id)
         if spelt is None:
-            name = self._library.id_to_token(token_id) if 0 <= token_id < self.vocab_size else None
-            if name is None:
-                return b""
-            spelt = self._bytes[token_id] = self.spelling.spell(name)
+            spelt = self.spell(token_id)
+            if spelt:
+                self._bytes[token_id] = spelt
         return spelt
 
-    def is_special(self, token_id: int) -> bool:
-        """Say whether ``skip_special_tokens`` leaves this id out."""
-        return token_id in self._special_ids
+    def spell(self, token_id: int) -> bytes:
+        """Return the same, worked out anew."""
+        name = self._library.id_to_token(token_id) if 0 <= token_id < self.vocab_size else None
+        return b"" if name is None else self.spelling.spell(name)
 
     def _mark_special(self) -> frozenset[int]:
         named = [token for token in self.special_tokens.values() if self._library.token_to_id(token) is not None]
@@ -130,6 +133,26 @@ class Tokenizer:
     def _own_eos(self) -> frozenset[int]:
         token_id = self._library.token_to_id(self.special_tokens.get("eos_token", ""))
         return frozenset() if token_id is None else frozenset([token_id])
+
+
+class WholeTexts(dict[int, str | None]):
+    """Text of each token that is one by itself, None for one that begins or ends inside a character.
+
+    Filled as ids are met; never more than the vocabulary.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self._tokenizer = tokenizer
+
+    def __missing__(self, token_id: int) -> str | None:
+        try:
+            text = self._tokenizer.spell(token_id).decode()
+        except UnicodeDecodeError:
+            text = None
+        if 0 <= token_id < self._tokenizer.vocab_size:
+            self[token_id] = text
+        return text
 
 
 def _load(content: bytes) -> tuple[tokenizers.Tokenizer, dict[str, Any] | None]:

@@ -58,8 +58,8 @@ def test_special_tokens_frame_a_text_when_asked_for(families: dict[str, Tokenize
     plain = tokenizer.encode("Hello", add_special_tokens=False)
 
     assert tokenizer.encode("Hello", add_special_tokens=True) == [1, *plain]
-    assert tokenizer.is_special(1)
-    assert not any(map(tokenizer.is_special, plain))
+    assert 1 in tokenizer.special_ids
+    assert tokenizer.special_ids.isdisjoint(plain)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,23 @@ def test_id_outside_the_vocabulary_has_no_bytes(tokenizer: Tokenizer, token_id: 
     assert tokenizer.token(token_id) == ""
 
 
+def test_a_token_inside_a_character_is_no_text_by_itself(families: dict[str, Tokenizer]) -> None:
+    """What begins and ends with whole characters is; it is worked out once."""
+    tokenizer = families["byte_level"]
+    the, *_, last = tokenizer.encode(" the🚀", add_special_tokens=False)
+
+    assert (tokenizer.whole_texts[the], tokenizer.whole_texts[last]) == (" the", None)
+    assert tokenizer.whole_texts[the] is tokenizer.whole_texts[the]
+
+
+def test_no_more_texts_are_remembered_than_there_are_tokens(tokenizer: Tokenizer) -> None:
+    """Ids outside the vocabulary are nothing, each time anew."""
+    outside = [-1, tokenizer.vocab_size, 2**31]
+
+    assert [tokenizer.whole_texts[token_id] for token_id in outside] == ["", "", ""]
+    assert tokenizer.whole_texts.keys().isdisjoint(outside)
+
+
 def test_text_and_ids_out_of_range_are_refused(tokenizer: Tokenizer) -> None:
     """Half a surrogate pair and ids beyond 32 bits are the caller's fault, not a crash."""
     with pytest.raises(TokenizerError, match="unicode"):
@@ -108,7 +125,7 @@ def test_end_token_named_in_the_config_is_special(tmp_path: Path) -> None:
     tokenizer = Tokenizer.load(tmp_path)
     (token_id,) = tokenizer.eos_token_ids
 
-    assert tokenizer.is_special(token_id)
+    assert token_id in tokenizer.special_ids
     assert tokenizer.decode([token_id], skip_special_tokens=True) == ""
     assert tokenizer.encode("<absent>", add_special_tokens=False)[0] < tokenizer.vocab_size
 
