@@ -59,27 +59,22 @@ class Choice:
         if self.done:
             return None
         text, used = self._read(delta)
-        finish = self._ending(delta)
-        self._keep(delta, used)
+        finish = delta.finish if self._stops is None else self._ending(self._stops, delta)
+        self.completion_tokens += used
+        piece = self._waiting
+        piece.token_ids += delta.token_ids[:used]
+        if delta.logprobs or delta.prompt_logprobs:
+            self._spell(delta, used)
         if not text and finish is None:
             return None
-        self.done = finish is not None
-        return self._release(text, finish)
-
-    def _keep(self, delta: Delta, used: int) -> None:
-        self.completion_tokens += used
-        waiting = self._waiting
-        waiting.token_ids += delta.token_ids[:used]
-        if delta.logprobs:
-            waiting.logprobs += map(self._speller.spell, delta.logprobs[:used])
-        if delta.prompt_logprobs:
-            prompt = list(map(self._prompt_speller.spell, delta.prompt_logprobs))
-            waiting.prompt_logprobs += prompt[self._prompt_from :]
-
-    def _release(self, text: str, finish: Finish | None) -> ChoicePiece:
-        piece, self._waiting = self._waiting, ChoicePiece(index=self.index, text="")
-        piece.text, piece.finish = text, finish
+        piece.text, piece.finish, self.done = text, finish, finish is not None
+        self._waiting = ChoicePiece(index=self.index, text="")
         return piece
+
+    def _spell(self, delta: Delta, used: int) -> None:
+        self._waiting.logprobs += map(self._speller.spell, delta.logprobs[:used])
+        prompt = list(map(self._prompt_speller.spell, delta.prompt_logprobs))
+        self._waiting.prompt_logprobs += prompt[self._prompt_from :]
 
     def _read(self, delta: Delta) -> tuple[str, int]:
         """Return the new text, and how many of the delta's ids were used up by it."""
@@ -89,7 +84,7 @@ class Choice:
         if self._stops is not None:
             text, count = self._read_watching(self._stops, ids, waited, last=delta.finish is not None)
             return text, used if count is None else max(count - waited, 0)
-        text = self._detokenizer.push(ids) if ids else ""
+        text = self._detokenizer.push(ids)
         return (text if delta.finish is None else text + self._detokenizer.finish()), used
 
     def _read_watching(
@@ -123,7 +118,6 @@ class Choice:
         ends = finish is None or finish.reason == "stop"
         return ids[:-1] if ends else ids
 
-    def _ending(self, delta: Delta) -> Finish | None:
-        if self._stops is not None and self._stops.matched is not None:
-            return Finish(reason="stop", matched=self._stops.matched)
-        return delta.finish
+    @staticmethod
+    def _ending(stops: StopMatcher, delta: Delta) -> Finish | None:
+        return delta.finish if stops.matched is None else Finish(reason="stop", matched=stops.matched)

@@ -39,6 +39,11 @@ class Output(ABC):
     def show(self, piece: ChoicePiece) -> None:
         """Take what is new in one answer."""
 
+    @property
+    @abstractmethod
+    def full(self) -> bool:
+        """Whether no more should be shown before ``ready``."""
+
     @abstractmethod
     async def ready(self, watch: Watch) -> None:
         """Return when more can be taken; ``watch`` is told that the wait is not the worker's."""
@@ -63,12 +68,15 @@ class Streamed(Output):
 
     @override
     def show(self, piece: ChoicePiece) -> None:
-        self._write(self._style.piece(piece, self._usage))
+        self._sink.write(self._style.piece(piece, self._usage))
+
+    @property
+    @override
+    def full(self) -> bool:
+        return self._sink.paused
 
     @override
     async def ready(self, watch: Watch) -> None:
-        if not self._sink.paused:
-            return
         async with self._draining:  # calls of one request share the caller
             await watch.drained(self._sink)
 
@@ -97,9 +105,15 @@ class Whole(Output):
     def show(self, piece: ChoicePiece) -> None:
         self._answers[piece.index].add(piece)
 
+    @property
+    @override
+    def full(self) -> bool:
+        """Never: what is kept is bounded by the model's context."""
+        return False
+
     @override
     async def ready(self, watch: Watch) -> None:
-        """Never wait: what is kept is bounded by the model's context."""
+        """Never wait."""
 
     @override
     def end(self) -> None:

@@ -91,7 +91,8 @@ async def _call(worker: GrpcWorker, run: Run, output: Output, watching: Watching
             if piece is None:
                 continue
             output.show(piece)
-            await output.ready(watch)
+            if output.full:
+                await output.ready(watch)
             if piece.finish is not None and run.idle:
                 return
 

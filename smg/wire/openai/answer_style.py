@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,8 +14,7 @@ if TYPE_CHECKING:
     from smg.core.generation import Finish
 
 
-@dataclass(slots=True, kw_only=True)
-class PieceLogprob:
+class PieceLogprob(msgspec.Struct, kw_only=True):
     """One token spelt out, with its log-probability and those of its alternatives.
 
     Attributes:
@@ -28,11 +29,10 @@ class PieceLogprob:
     token_bytes: bytes
     token_id: int
     logprob: float | None
-    top: list[PieceLogprob] = field(default_factory=list)
+    top: list[PieceLogprob] = msgspec.field(default_factory=list)
 
 
-@dataclass(slots=True, kw_only=True)
-class ChoicePiece:
+class ChoicePiece(msgspec.Struct, kw_only=True):
     """What is new in one answer, or the whole of it where nothing is streamed.
 
     Attributes:
@@ -45,10 +45,10 @@ class ChoicePiece:
 
     index: int
     text: str
-    token_ids: list[int] = field(default_factory=list)
-    logprobs: list[PieceLogprob] = field(default_factory=list)
+    token_ids: list[int] = msgspec.field(default_factory=list)
+    logprobs: list[PieceLogprob] = msgspec.field(default_factory=list)
     finish: Finish | None = None
-    prompt_logprobs: list[PieceLogprob] = field(default_factory=list)
+    prompt_logprobs: list[PieceLogprob] = msgspec.field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)

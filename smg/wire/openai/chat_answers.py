@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from smg.wire.openai.answer_style import AnswerStyle, ChoicePiece, PieceLogprob, Usage
-from smg.wire.openai.chunks import NO_USAGE, Envelope, UsageWishes, encode, finite
+from smg.wire.openai.chunks import EVENT_END, NO_USAGE, Envelope, UsageWishes, encode, finite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from smg.core.generation import Finish
 
 NOT_YET = b'"finish_reason":null}'
+PLAIN_END = b',"logprobs":null,' + NOT_YET + EVENT_END
+"""What follows the text in nearly every event of a stream."""
 
 
 class ChatStyle(AnswerStyle):
@@ -37,16 +39,20 @@ class ChatStyle(AnswerStyle):
 
     @override
     def first(self, index: int, usage: Usage) -> bytes:
-        choice = b'{"index":%d,"delta":{"role":"assistant","content":""},"logprobs":null,' % index + NOT_YET
-        return self._chunk.chunk(choice, usage if self._wishes.in_chunks else None)
+        role = b'"delta":{"role":"assistant","content":""}'
+        return self._chunk.begun[index] + role + self._end(ChoicePiece(index=index, text=""), usage)
 
     @override
     def piece(self, piece: ChoicePiece, usage: Usage) -> bytes:
-        delta = b'"delta":{"content":' + encode(piece.text) + b"}" if piece.text or not piece.finish else b'"delta":{}'
-        choice = (
-            b'{"index":%d,' % piece.index + delta + b',"logprobs":' + self._told(piece) + b"," + ending(piece.finish)
-        )
-        return self._chunk.chunk(choice, usage if self._wishes.in_chunks else None)
+        content = b'"content":' + encode(piece.text) if piece.text or not piece.finish else b""
+        return b'%b"delta":{%b}%b' % (self._chunk.begun[piece.index], content, self._end(piece, usage))
+
+    def _end(self, piece: ChoicePiece, usage: Usage) -> bytes:
+        """Return what follows the text in an event."""
+        if piece.finish is None and not piece.logprobs and not self._wishes.in_chunks:
+            return PLAIN_END
+        rest = b',"logprobs":' + self._told(piece) + b"," + ending(piece.finish)
+        return rest + self._chunk.ended(usage if self._wishes.in_chunks else None)
 
     @override
     def last(self, usage: Usage) -> bytes:

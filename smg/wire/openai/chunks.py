@@ -12,6 +12,8 @@ from smg.wire.sse import DONE, data_event
 LOWEST = -9999.0
 """Stands for a probability of zero, whose logarithm JSON cannot hold; engines answer with the same."""
 
+EVENT_END = b"]}\n\n"
+
 encode = msgspec.json.Encoder().encode
 
 
@@ -31,23 +33,35 @@ class UsageWishes:
 NO_USAGE = UsageWishes()
 
 
+class Begun(dict[int, bytes]):
+    """By a choice's index what each of its events begins with; as many as there are choices."""
+
+    def __init__(self, opening: bytes) -> None:
+        super().__init__()
+        self._opening = opening
+
+    def __missing__(self, index: int) -> bytes:
+        begun = self[index] = b'data: %b{"index":%d,' % (self._opening, index)
+        return begun
+
+
 class Envelope:
     """The members that every chunk or body of one answer repeats.
 
     Attributes:
         opening: JSON up to the bracket that opens ``choices``.
+        begun: The beginning of every event about one choice, up to the comma before its second member.
     """
 
     def __init__(self, kind: str, answer_id: str, model: str, created: int) -> None:
         head = encode({"id": answer_id, "object": kind, "created": created, "model": model})
         self.opening = head[:-1] + b',"choices":['
-        self._event_opening = b"data: " + self.opening
+        self.begun = Begun(self.opening)
 
-    def chunk(self, choice: bytes, usage: Usage | None) -> bytes:
-        """Return one event with one choice, and the usage so far if it is given."""
-        if usage is None:
-            return self._event_opening + choice + b"]}\n\n"
-        return self._event_opening + choice + b'],"usage":' + encode(usage_fields(usage)) + b"}\n\n"
+    @staticmethod
+    def ended(usage: Usage | None) -> bytes:
+        """Return the end of an event behind its choice, with the usage so far if it is given."""
+        return EVENT_END if usage is None else b'],"usage":' + encode(usage_fields(usage)) + b"}\n\n"
 
     def end(self, usage: Usage | None) -> bytes:
         """Return the events that end a stream: the usage if it is given, and the mark of the end."""

@@ -46,7 +46,8 @@ class CompletionStyle(AnswerStyle):
 
     @override
     def piece(self, piece: ChoicePiece, usage: Usage) -> bytes:
-        return self._envelope.chunk(self._choice(piece), usage if self._wishes.in_chunks else None)
+        end = self._envelope.ended(usage if self._wishes.in_chunks else None)
+        return self._envelope.begun[piece.index] + self._members(piece) + end
 
     @override
     def last(self, usage: Usage) -> bytes:
@@ -54,10 +55,10 @@ class CompletionStyle(AnswerStyle):
 
     @override
     def whole(self, pieces: Sequence[ChoicePiece], usage: Usage) -> bytes:
-        return self._envelope.body([self._choice(piece) for piece in pieces], usage)
+        return self._envelope.body([b'{"index":%d,' % piece.index + self._members(piece) for piece in pieces], usage)
 
-    def _choice(self, piece: ChoicePiece) -> bytes:
-        """Return one choice, or what is new in it; its first piece begins with the prompt if that is echoed."""
+    def _members(self, piece: ChoicePiece) -> bytes:
+        """Return a choice's members, or what is new of them; its first piece begins with the prompt if it is echoed."""
         text, entries = piece.text, piece.logprobs
         if self._echoes and piece.index not in self._told_chars:
             text = self._echoes[piece.index] + text
@@ -65,8 +66,7 @@ class CompletionStyle(AnswerStyle):
         begin = self._told_chars.get(piece.index, 0)
         self._told_chars[piece.index] = begin + sum(len(entry.token) for entry in entries)
         told = b"null" if self._logprobs is None or not entries else encode(columns(entries, begin, self._logprobs))
-        head = b'{"index":%d,"text":' % piece.index + encode(text)
-        return head + b',"logprobs":' + told + b"," + ending(piece.finish)
+        return b'"text":' + encode(text) + b',"logprobs":' + told + b"," + ending(piece.finish)
 
 
 def columns(entries: Sequence[PieceLogprob], begin: int, count: int) -> dict[str, list[object]]:
