@@ -25,6 +25,9 @@ WORDS = {
 TOGETHER = {
     "routers/grpc/spelling.py": "routers/grpc/test_choice.py",
     "routers/grpc/tally.py": "routers/grpc/test_outputs.py",
+    "server/processes/messages.py": "server/processes/test_peer.py",
+    "server/processes/process.py": "e2e/test_processes.py",
+    "server/seat.py": "server/test_lifecycle.py",
     "sim/asks.py": "sim/test_answers.py",
     "sim/facts.py": "sim/test_http_info.py",
     "sim/generations.py": "sim/test_scheduler.py",
@@ -51,6 +54,7 @@ TOGETHER = {
     "routers/settings.py": "routers/test_event_stream.py",
     "wire/engines/manner.py": "wire/engines/test_contract.py",
     "workers/settings.py": "workers/test_spec.py",
+    "workers/ranks.py": "workers/test_registry.py",
     "workers/lean_exchange.py": "workers/test_lean_answer.py",
     "workers/tokenizers.py": "workers/test_registry.py",
 }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from smg.cli.words import Commands
     from smg.config.flags import Flag
     from smg.server.lifecycle import Gateway
+    from smg.server.processes.supervisor import Supervisor
     from smg.server.schema import Settings
 
 ABOUT = """\
@@ -80,15 +81,26 @@ async def serve(settings: Settings) -> None:
     """Run one gateway until a signal has ended it."""
     from smg.server.observers.logs import set_up_logging  # noqa: PLC0415
 
-    set_up_logging(settings.log)  # before grpc is imported, which reads then how much to write
-    from smg.server.lifecycle import Gateway  # noqa: PLC0415
-
-    async with Gateway(settings) as gateway:
+    several = settings.server.processes > 1
+    set_up_logging(settings.log, process=0 if several else None)  # before grpc, which reads then how much to write
+    async with _several(settings) if several else _one(settings) as gateway:
         print("\n".join(summary(gateway, settings)), flush=True)
         await gateway.run_until_signal()
 
 
-def summary(gateway: Gateway, settings: Settings) -> list[str]:
+def _one(settings: Settings) -> Gateway:
+    from smg.server.lifecycle import Gateway  # noqa: PLC0415
+
+    return Gateway(settings)
+
+
+def _several(settings: Settings) -> Supervisor:
+    from smg.server.processes.supervisor import Supervisor  # noqa: PLC0415
+
+    return Supervisor(settings)
+
+
+def summary(gateway: Gateway | Supervisor, settings: Settings) -> list[str]:
     """Return the lines that say what was started."""
     scheme = "http" if settings.server.tls_cert_path is None else "https"
     count = len(settings.workers)

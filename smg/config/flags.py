@@ -105,6 +105,7 @@ FLAGS = (
     ),
     Flag("--host", "server.host", SERVER, "address to listen on", "ADDRESS"),
     Flag("--port", "server.port", SERVER, "port to listen on; 0 takes a free one", "PORT"),
+    Flag("--processes", "server.processes", SERVER, "processes that serve, all on that port; best one a core", "N"),
     Flag("--tls-cert-path", "server.tls_cert_path", SERVER, "PEM certificate chain to serve https with", "FILE"),
     Flag("--tls-key-path", "server.tls_key_path", SERVER, "PEM private key of that certificate", "FILE"),
     Flag(

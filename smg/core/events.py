@@ -110,6 +110,24 @@ class ProbeEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessStarted:
+    """One of several processes was started at its post, 1 to their number."""
+
+    number: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEnded:
+    """It ended, with an exit code or the negative number of a signal; ``wanted`` where the gateway ends, too."""
+
+    number: int
+    pid: int
+    code: int
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TaskFailed:
     """A background task ended by an exception: a bug of ours."""
 
@@ -126,6 +144,8 @@ Event: TypeAlias = (
     | BreakerMoved
     | PanicChanged
     | ProbeEnded
+    | ProcessStarted
+    | ProcessEnded
     | TaskFailed
 )
 

@@ -35,6 +35,11 @@ class Tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._observer.notify(TaskFailed(task.get_name(), error))
 
+    async def idle(self, within_secs: float) -> None:
+        """Wait until nothing runs, so long at most."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=within_secs)
+
     async def aclose(self) -> None:
         """Cancel what still runs and wait for its end; safe to call twice."""
         running = tuple(self._running)

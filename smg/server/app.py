@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from smg.middleware.authenticate import Keys
     from smg.middleware.finishing import Running
     from smg.server.handlers.inference import Inference
+    from smg.server.handlers.workers_api import FleetWrites
     from smg.server.settings import ServerSettings
     from smg.wire.guard import JsonLimits
     from smg.workers.registry import Registry
@@ -63,6 +64,7 @@ class Parts:
     limits: JsonLimits
     admission: Admission
     registry: Registry
+    writes: FleetWrites
     inference: Inference
     running: Running
     draining: Callable[[], bool]
@@ -129,7 +131,7 @@ def _facts(parts: Parts) -> tuple[Route, ...]:
 
 def _admin(parts: Parts) -> tuple[Route, ...]:
     fleet = FleetAdminHandlers(lambda: parts.registry.fleet, time.time)
-    workers = WorkerHandlers(parts.registry, parts.limits, parts.clock, time.time)
+    workers = WorkerHandlers(parts.registry, parts.writes, parts.limits, parts.clock, wall=time.time)
     return (
         Route("GET", "/v1/loads", fleet.loads, Access.ADMIN),
         Route("GET", "/get_loads", fleet.loads, Access.ADMIN),

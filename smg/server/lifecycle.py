@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import signal
 import time
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Self
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Self
 from smg.core.clock import MonotonicClock
 from smg.core.errors import ConfigError, GatewayError
 from smg.core.events import Observers
-from smg.core.tasks import Tasks
 from smg.middleware.admit import Admission
 from smg.middleware.authenticate import Keys
 from smg.middleware.finishing import Running
@@ -27,10 +25,12 @@ from smg.server.app import Parts, faults, front
 from smg.server.garbage import settle_garbage
 from smg.server.http1.listener import Bind, Listener
 from smg.server.http1.service import Limits
-from smg.server.metrics_page import metrics_page, page_fault
+from smg.server.metrics_page import show_metrics
 from smg.server.observers.logs import LogObserver
 from smg.server.observers.metrics import MetricsObserver
 from smg.server.parsers import require_c_parser
+from smg.server.seat import ALONE
+from smg.server.stop import signalled
 from smg.server.tls import server_tls
 from smg.server.tokenizers import CatalogSource
 from smg.text.catalog import Catalog
@@ -44,11 +44,12 @@ if TYPE_CHECKING:
 
     from smg.core.events import Observer
     from smg.server.schema import Settings
+    from smg.server.seat import Seat
+    from smg.server.stop import Stop
     from smg.workers.fleet import Fleet
 
 ACCEPT_ON_SECS = 2.0
 LAST_WORD_SECS = 1.0
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Gateway:
@@ -56,13 +57,16 @@ class Gateway:
 
     Attributes:
         registry: The fleet; from entering on.
+        metrics: What has been counted; from entering on.
         draining: Once true, readiness is refused and no connection is kept.
     """
 
     registry: Registry
+    metrics: MetricsObserver
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, seat: Seat = ALONE) -> None:
         self._settings = settings
+        self._seat = seat
         self._keys = Keys(settings.server.api_key, settings.callers)
         self._clock = MonotonicClock()
         self._rng = random.Random()  # noqa: S311  (spreads load, guards nothing)
@@ -101,16 +105,14 @@ class Gateway:
 
     async def run_until_signal(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain; a second signal ends the drain at once."""
+        with signalled() as stop:
+            await self.run_until(stop)
+
+    async def run_until(self, stop: Stop) -> None:
+        """Serve until ``stop`` wants the drain, and drain until that is over or wanted to be."""
         settle_garbage()
-        loop, signals = asyncio.get_running_loop(), asyncio.Semaphore(0)
-        for number in SIGNALS:
-            loop.add_signal_handler(number, signals.release)
-        try:
-            await signals.acquire()
-            await self._drain_until(signals)
-        finally:
-            for number in SIGNALS:
-                loop.remove_signal_handler(number)
+        await stop.drain.wait()
+        await stop.unless_hurried(self.drain())
 
     async def drain(self) -> None:
         """Refuse readiness, accept for a moment more, then let running requests finish within the grace.
@@ -127,15 +129,6 @@ class Gateway:
             self._running.expire()
             await self._idle_within(LAST_WORD_SECS)
 
-    async def _drain_until(self, signals: asyncio.Semaphore) -> None:
-        tasks = Tasks(LogObserver())
-        try:
-            drained = tasks.spawn("drain", self.drain())
-            hurried = tasks.spawn("second signal", _acquired(signals))
-            await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await tasks.aclose()
-
     async def _idle_within(self, secs: float) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(secs):
@@ -144,20 +137,22 @@ class Gateway:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         require_c_parser()
-        metrics = MetricsObserver(
+        self.metrics = MetricsObserver(
             self._settings.metrics.duration_buckets,
             lambda: self.registry.fleet,
             lambda: 0 if self._listener is None else self._listener.connections,
             lambda: 0 if self._listener is None else self._listener.body_bytes,
         )
-        observer = Observers(LogObserver(), metrics)
+        observer = Observers(LogObserver(), self.metrics)
         encoder = Encoder()
         stack.push_async_callback(encoder.aclose)
         factory = WorkerFactory(self._settings.worker_defaults, self._clock, observer, self._rng)
         self.registry = Registry(factory, tokenizers=CatalogSource(Catalog(), self._settings.model), random=self._rng)
         stack.push_async_callback(self.registry.aclose)
+        await self._seat.fill(self.registry)
         await self._listen(stack, self._parts(self._attempts(encoder, observer), observer))
-        await self._show(stack, metrics)
+        if not self._seat.shared:
+            await self._show(stack)
         await self._register()
 
     def _attempts(self, encoder: Encoder, observer: Observer) -> Attempts:
@@ -180,6 +175,7 @@ class Gateway:
             limits=self._settings.json,
             admission=Admission(self._settings.limits, self._settings.callers, self._clock),
             registry=self.registry,
+            writes=self._seat.writes(self.registry),
             inference=attempts,
             running=self._running,
             draining=lambda: self.draining,
@@ -190,15 +186,16 @@ class Gateway:
     async def _listen(self, stack: AsyncExitStack, parts: Parts) -> None:
         server = self._settings.server
         tls = await asyncio.to_thread(server_tls, server)
-        self._listener = Listener(front(parts), faults(parts), self._limits(), self._clock)
+        self._listener = Listener(front(parts), faults(parts), caller_limits(self._settings), self._clock)
         stack.push_async_callback(self._listener.aclose)
-        await self._listener.start(Bind(host=server.host, port=server.port, tls=tls))
+        await self._listener.start(Bind(host=server.host, port=server.port, tls=tls, shared=self._seat.shared))
 
-    async def _show(self, stack: AsyncExitStack, metrics: MetricsObserver) -> None:
-        page = metrics_page(metrics.render, self._clock)
-        self._metrics_listener = Listener(page, page_fault(self._clock), self._limits(), self._clock)
-        stack.push_async_callback(self._metrics_listener.aclose)
-        await self._metrics_listener.start(Bind(host=self._settings.metrics.host, port=self._settings.metrics.port))
+    async def _show(self, stack: AsyncExitStack) -> None:
+        async def page() -> bytes:
+            return self.metrics.render()
+
+        settings = self._settings
+        self._metrics_listener = await show_metrics(stack, page, settings.metrics, caller_limits(settings))
 
     async def _register(self) -> None:
         for position, spec in enumerate(self._settings.workers):
@@ -207,29 +204,27 @@ class Gateway:
             except GatewayError as error:
                 raise ConfigError(f"workers[{position}]: {error.message}") from error
 
-    def _limits(self) -> Limits:
-        server = self._settings.server
-        return Limits(
-            body_bytes=server.max_payload_size,
-            body_memory_bytes=self._settings.limits.body_memory_bytes,
-            body_idle_secs=server.body_idle_timeout_secs,
-            stall_secs=server.write_stall_timeout_secs,
-            idle_secs=server.keep_alive_timeout_secs,
-            head_secs=server.header_read_timeout_secs,
-            handshake_secs=server.tls_handshake_timeout_secs,
-            body_grace_secs=server.body_grace_secs,
-            body_rate=server.body_min_bytes_per_sec,
-            connections=server.max_connections,
-            head=HeadLimits(
-                line_bytes=server.max_header_line_bytes,
-                fields=server.max_header_fields,
-                head_bytes=server.max_header_bytes,
-            ),
-        )
 
-
-async def _acquired(signals: asyncio.Semaphore) -> None:
-    await signals.acquire()
+def caller_limits(settings: Settings) -> Limits:
+    """Return what one connection of a listener may take."""
+    server = settings.server
+    return Limits(
+        body_bytes=server.max_payload_size,
+        body_memory_bytes=settings.limits.body_memory_bytes,
+        body_idle_secs=server.body_idle_timeout_secs,
+        stall_secs=server.write_stall_timeout_secs,
+        idle_secs=server.keep_alive_timeout_secs,
+        head_secs=server.header_read_timeout_secs,
+        handshake_secs=server.tls_handshake_timeout_secs,
+        body_grace_secs=server.body_grace_secs,
+        body_rate=server.body_min_bytes_per_sec,
+        connections=server.max_connections,
+        head=HeadLimits(
+            line_bytes=server.max_header_line_bytes,
+            fields=server.max_header_fields,
+            head_bytes=server.max_header_bytes,
+        ),
+    )
 
 
 def _started(listener: Listener | None) -> Listener:

@@ -22,6 +22,7 @@ NEEDED = {"tls_client_ca_path": "tls_cert_path", "tls_client_crl_path": "tls_cli
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 MAX_PORT = 65535
+MAX_PROCESSES = 256
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,6 +35,8 @@ class ServerSettings(Slice, frozen=True, kw_only=True):
     Attributes:
         host: Address to bind.
         port: TCP port, 0 to 65535; 0 takes a free one.
+        processes: Processes that serve, 1 to 256. Beyond 1 they share the port and one supervisor, which starts them
+            and replaces those that die; best as many as there are cores.
         tls_cert_path: PEM file with the server's certificate chain; needs ``tls_key_path``.
         tls_key_path: PEM file with its private key; needs ``tls_cert_path``.
         tls_client_ca_path: PEM file with the authorities that vouch for callers; needs ``tls_cert_path``. Callers
@@ -61,6 +64,7 @@ class ServerSettings(Slice, frozen=True, kw_only=True):
 
     host: str = "0.0.0.0"  # noqa: S104  (a gateway serves other machines)
     port: int = 30000
+    processes: int = 1
     tls_cert_path: str | None = None
     tls_key_path: str | None = None
     tls_client_ca_path: str | None = None
@@ -84,6 +88,8 @@ class ServerSettings(Slice, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _check_port("port", self.port)
+        if not 1 <= self.processes <= MAX_PROCESSES:
+            raise ValueError(f"processes must be 1 to {MAX_PROCESSES}")
         for name in ABOVE_ZERO:
             _check_above_zero(name, getattr(self, name))
         if not self.shutdown_grace_period_secs >= 0:

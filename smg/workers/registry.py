@@ -18,6 +18,7 @@ from smg.workers.factory import address_of
 from smg.workers.fleet import Fleet, assemble
 from smg.workers.grpc_worker import GrpcWorker
 from smg.workers.health import HealthMonitor
+from smg.workers.ranks import rank_specs
 from smg.workers.spec import patch_spec, resolve
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from smg.workers.detection import UnprobedWorker
     from smg.workers.factory import WorkerFactory
     from smg.workers.fleet import Group
+    from smg.workers.health import Home
     from smg.workers.spec import WorkerSpec
     from smg.workers.tokenizers import TokenizerSource
     from smg.workers.worker import Worker
@@ -36,7 +38,11 @@ REBUILD_SETTINGS = ("pool", "timeouts", "tls", "proxy", "breaker")
 
 
 class Registry:
-    """All workers; its methods must be called on one event loop."""
+    """All workers; its methods must be called on one event loop.
+
+    Attributes:
+        home: Who decides what is put in a worker's place; the registry itself, where it is the only one.
+    """
 
     def __init__(
         self,
@@ -45,6 +51,7 @@ class Registry:
         tokenizers: TokenizerSource | None = None,
         random: random_module.Random | None = None,
     ) -> None:
+        self.home: Home = self
         self._factory = factory
         self._observer = factory.observer
         self._tokenizers = tokenizers
@@ -73,15 +80,15 @@ class Registry:
         except KeyError:
             raise NotFoundError("no such worker") from None
 
-    async def add(self, spec: WorkerSpec, source: str) -> Worker:
-        """Register a worker, which is pending until it answers.
+    async def add(self, spec: WorkerSpec, source: str, worker_id: WorkerId | None = None) -> Worker:
+        """Register a worker, which is pending until it answers; under a new id unless one was made elsewhere.
 
         Raises:
             InvalidRequestError: The spec cannot be used.
             ConflictError: The URL is registered.
             FleetFullError: There are too many.
         """
-        worker = self._factory.build(spec, WorkerId(str(uuid4())), source)
+        worker = self._factory.build(spec, worker_id or WorkerId(str(uuid4())), source)
         if len(self._workers) >= self._factory.defaults.max_workers:
             raise FleetFullError("as many workers are registered as the gateway allows")
         self._claim(worker)
@@ -102,10 +109,10 @@ class Registry:
             InvalidRequestError: The spec cannot be used, or names another URL.
             ConflictError: The worker leaves, or changed meanwhile.
         """
-        old = self._current(worker_id)
+        old = self.current(worker_id)
         if address_of(spec).url != old.url and spec.url != old.spec.url:
             raise InvalidRequestError("a worker's url cannot change; register a new worker", param="url")
-        return await self._rebuild(old, spec, adopt=False)
+        return await self.rebuild(worker_id, spec)
 
     async def patch(self, worker_id: WorkerId, changes: Mapping[str, Any]) -> Worker:
         """Change the named fields of a worker's spec; a new transport is made only where it has to be.
@@ -115,8 +122,11 @@ class Registry:
             InvalidRequestError: A change cannot be used.
             ConflictError: The worker leaves, or changed meanwhile.
         """
-        old = self._current(worker_id)
-        spec = patch_spec(old.spec, changes)
+        return await self.change(worker_id, patch_spec(self.current(worker_id).spec, changes))
+
+    async def change(self, worker_id: WorkerId, spec: WorkerSpec) -> Worker:
+        """Give a worker a changed spec; raises as ``patch``."""
+        old = self.current(worker_id)
         settings = resolve(spec, self._factory.defaults)
         if any(getattr(spec, name) != getattr(old.spec, name) for name in REBUILD) or any(
             getattr(settings, name) != getattr(old.settings, name) for name in REBUILD_SETTINGS
@@ -127,6 +137,10 @@ class Registry:
         self._touch()
         self._watch(old)
         return old
+
+    async def rebuild(self, worker_id: WorkerId, spec: WorkerSpec) -> Worker:
+        """Put a new worker, of whatever URL, in the place of one that is there; raises as ``replace``."""
+        return await self._rebuild(self.current(worker_id), spec, adopt=False)
 
     async def remove(self, worker_id: WorkerId) -> None:
         """Give a worker no more requests, and close it when its last ends or its drain limit has passed.
@@ -169,19 +183,16 @@ class Registry:
         Raises:
             FleetFullError: The engine tells of more ranks than there may be workers.
         """
-        count, defaults = worker.facts.rank_count, self._factory.defaults
-        if not defaults.expand_ranks or worker.rank is not None or count <= 1:
-            return False
-        if count > defaults.max_workers:
-            raise FleetFullError("the engine has more ranks than the gateway allows workers")
-        specs = [msgspec.structs.replace(worker.spec, url=f"{worker.base_url}@{rank}") for rank in range(count)]
+        specs = rank_specs(worker, self._factory.defaults)
         for spec in specs[1:]:
             with suppress(ConflictError):
                 await self.add(spec, worker.source)
-        await self._rebuild(worker, specs[0], adopt=False)
-        return True
+        if specs:
+            await self._rebuild(worker, specs[0], adopt=False)
+        return bool(specs)
 
-    def _current(self, worker_id: WorkerId) -> Worker:
+    def current(self, worker_id: WorkerId) -> Worker:
+        """Return a worker that stays; raises NotFoundError, or ConflictError for one that leaves."""
         worker = self.get(worker_id)
         if worker_id in self._leaving:
             raise ConflictError("the worker is being removed")
@@ -253,7 +264,7 @@ class Registry:
         self._unwatch(worker.id)
         monitor = HealthMonitor(
             worker,
-            self,
+            self.home,
             tokenizers=self._tokenizers,
             clock=self._factory.clock,
             observer=self._observer,

@@ -44,3 +44,21 @@ async def test_closing_ends_what_runs():
     assert cleaned.is_set()
     assert observer.events == []
     assert len(tasks) == 0
+
+
+async def test_waiting_for_idleness_has_an_end():
+    """It returns when nothing runs, and else when its time is up, cancelling nothing."""
+    done = asyncio.Event()
+
+    async def wait() -> None:
+        await done.wait()
+
+    tasks = Tasks(Recorder())
+    await tasks.idle(0)
+    _ = tasks.spawn("waits", wait())
+    await tasks.idle(0.01)
+    assert len(tasks) == 1
+    done.set()
+    await tasks.idle(5)
+
+    assert len(tasks) == 0

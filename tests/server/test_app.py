@@ -38,6 +38,7 @@ async def parts() -> Any:
         limits=JsonLimits(),
         admission=Admission(LimitSettings(), (), StepClock()),
         registry=registry,
+        writes=registry,
         inference=Told(),
         running=Running(),
         draining=lambda: False,

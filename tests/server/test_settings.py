@@ -12,6 +12,8 @@ from smg.server.settings import LogSettings, MetricsSettings, ServerSettings
     [
         {"port": -1},
         {"port": 65536},
+        {"processes": 0},
+        {"processes": 257},
         {"max_payload_size": 0},
         {"body_idle_timeout_secs": 0},
         {"write_stall_timeout_secs": float("nan")},

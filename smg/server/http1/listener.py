@@ -28,11 +28,16 @@ SWEEPS_PER_LIMIT = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bind:
-    """Where to listen; port 0 takes a free one."""
+    """Where to listen; port 0 takes a free one.
+
+    Attributes:
+        shared: Other processes listen there too, and connections are dealt out among all.
+    """
 
     host: str
     port: int
     tls: ssl.SSLContext | None = None
+    shared: bool = False
 
 
 class Listener:
@@ -92,6 +97,7 @@ class Listener:
                 ssl=bind.tls,
                 ssl_handshake_timeout=handshake_secs,
                 backlog=BACKLOG,
+                reuse_port=bind.shared,
             )
         except OSError as error:
             raise ConfigError(f"cannot listen on {bind.host}:{bind.port}: {error.strerror}") from error

@@ -16,6 +16,8 @@ from smg.core.events import (
     AttemptEnded,
     BreakerMoved,
     PanicChanged,
+    ProcessEnded,
+    ProcessStarted,
     RequestFinished,
     TaskFailed,
     WorkerAdded,
@@ -46,6 +48,11 @@ class LogObserver:
                     LOG.debug("attempt.ended", extra=_attempt(event))
             case TaskFailed(name, error):
                 LOG.error("bug", extra=_fields(task=name, **_described(error)))
+            case ProcessStarted(number, pid):
+                LOG.info("process.started", extra=_fields(number=number, pid=pid))
+            case ProcessEnded(number, pid, code, wanted):
+                level = logging.INFO if wanted else logging.WARNING
+                LOG.log(level, "process.ended", extra=_fields(number=number, pid=pid, code=code))
             case _:
                 self._changed(event)
 
@@ -85,7 +92,19 @@ class LogObserver:
         )
 
 
-class JsonFormatter(logging.Formatter):
+class ProcessFormatter(logging.Formatter):
+    """Knows which of several processes writes.
+
+    Attributes:
+        process: Fields that name it in every line; none where it is the only one.
+    """
+
+    def __init__(self, process: int | None) -> None:
+        super().__init__()
+        self.process = {} if process is None else {"process": process}
+
+
+class JsonFormatter(ProcessFormatter):
     """One JSON object per line."""
 
     @override
@@ -95,6 +114,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
+            **self.process,
             **getattr(record, FIELDS, {}),
         }
         if record.exc_info:
@@ -102,18 +122,21 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)  # ASCII: some readers end a line at U+2028
 
 
-class TextFormatter(logging.Formatter):
+class TextFormatter(ProcessFormatter):
     """A line for people: time, level, event, then ``name=value`` pairs."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        pairs = [f"{name}={_shown(value)}" for name, value in getattr(record, FIELDS, {}).items() if value is not None]
+        fields = {**self.process, **getattr(record, FIELDS, {})}
+        pairs = [f"{name}={_shown(value)}" for name, value in fields.items() if value is not None]
         line = " ".join([_utc(record.created), record.levelname, record.getMessage(), *pairs])
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def set_up_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> None:
+def set_up_logging(settings: LogSettings, stream: TextIO = sys.stderr, *, process: int | None = None) -> None:
     """Send all logs to ``stream``, as JSON lines unless it is a terminal or the settings say otherwise.
+
+    Where several processes write there, each line says which: 0 is the supervisor.
 
     The gRPC library writes past Python's logging, so it is silenced unless the environment says otherwise; to be
     called before it is imported.
@@ -121,7 +144,7 @@ def set_up_logging(settings: LogSettings, stream: TextIO = sys.stderr) -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     as_json = not stream.isatty() if settings.json is None else settings.json
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
+    handler.setFormatter(JsonFormatter(process) if as_json else TextFormatter(process))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -112,6 +112,10 @@ class MetricsObserver:
             case _:
                 pass
 
+    def collect(self) -> Iterable[Metric]:
+        """Return all metrics."""
+        return self._registry.collect()
+
     def render(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
         return generate_latest(self._registry)

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from smg.core.events import PanicChanged, ProbeEnded, RequestFinished, TaskFailed, WorkerLifeChanged
+from smg.core.events import (
+    PanicChanged,
+    ProbeEnded,
+    ProcessEnded,
+    ProcessStarted,
+    RequestFinished,
+    TaskFailed,
+    WorkerLifeChanged,
+)
 from smg.core.words import LifeState, WorkerId, WorkerType
 from smg.server.observers.logs import LogObserver, set_up_logging
 from smg.server.settings import LogSettings
@@ -32,8 +40,8 @@ def log_to() -> Any:
     root, smg = logging.getLogger(), logging.getLogger("smg")
     before = (root.handlers[:], root.level, smg.level)
 
-    def set_up(stream: Any, **settings: Any) -> Any:
-        set_up_logging(LogSettings(**settings), stream)
+    def set_up(stream: Any, *, process: int | None = None, **settings: Any) -> Any:
+        set_up_logging(LogSettings(**settings), stream, process=process)
         return stream
 
     yield set_up
@@ -69,6 +77,21 @@ def test_line_for_people_quotes_what_could_pass_for_more(log_to: Any) -> None:
     assert text.count("\n") == 1
 
 
+@pytest.mark.parametrize("process", [0, 2])
+def test_each_line_says_which_of_several_processes_wrote_it(log_to: Any, process: Any) -> None:
+    """In JSON and in text; where there is only one, no line does."""
+    as_json = log_to(io.StringIO(), process=process)
+    LogObserver().notify(_finished())
+    as_text = log_to(Terminal(), process=process)
+    LogObserver().notify(_finished())
+    alone = log_to(io.StringIO())
+    LogObserver().notify(_finished())
+
+    assert json.loads(as_json.getvalue())["process"] == process
+    assert f"request.finished process={process} " in as_text.getvalue()
+    assert "process" not in json.loads(alone.getvalue())
+
+
 @pytest.mark.parametrize(
     ("event", "level"),
     [
@@ -79,6 +102,9 @@ def test_line_for_people_quotes_what_could_pass_for_more(log_to: Any) -> None:
         (WorkerLifeChanged(WORKER, "http://a", LifeState.PENDING, LifeState.READY, "answers"), "info"),
         (PanicChanged("m", WorkerType.REGULAR, True), "warning"),
         (PanicChanged("m", WorkerType.REGULAR, False), "info"),
+        (ProcessStarted(1, 7), "info"),
+        (ProcessEnded(1, 7, -9, wanted=False), "warning"),
+        (ProcessEnded(1, 7, 0, wanted=True), "info"),
         (TaskFailed("request r1", ValueError("sk-secret")), "error"),
     ],
 )

@@ -1,0 +1,1 @@
+"""One gateway in several processes: a supervisor that serves nobody, and whole gateways that share an address."""

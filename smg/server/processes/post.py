@@ -1,0 +1,141 @@
+"""One numbered post, and the process that stands there; when it dies, another takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+from smg.core.errors import ConfigError
+from smg.core.events import ProcessEnded, ProcessStarted
+from smg.server.processes.messages import Failed, Listening
+from smg.server.processes.peer import Peer
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+
+    from smg.core.clock import Clock
+    from smg.core.events import Observer
+    from smg.server.processes.messages import AnyMessage, Begin
+
+YOUNG_SECS = 10.0
+FIRST_PAUSE_SECS = 0.5
+LONGEST_PAUSE_SECS = 10.0
+LEAVE_SECS = 5.0
+"""For a process whose line has ended to be gone."""
+
+
+class Owner(Protocol):
+    """Who keeps the posts."""
+
+    def begin(self, post: Post) -> Begin:
+        """Return what a new process at ``post`` is to know."""
+        ...
+
+    async def take(self, post: Post, message: AnyMessage) -> AnyMessage | None:
+        """Take what the process at ``post`` says; return the answer if that is a question."""
+        ...
+
+    def ended(self, post: Post) -> None:
+        """Take note that the process at ``post`` is gone."""
+        ...
+
+
+class Post:
+    """Keeps one process running.
+
+    Attributes:
+        number: 1 to the number of processes.
+        peer: The line to the process that stands here; None while there is none.
+        started: Done once the first process accepts callers; failed if it cannot.
+    """
+
+    def __init__(self, number: int, owner: Owner, clock: Clock, observer: Observer) -> None:
+        self.number = number
+        self.peer: Peer | None = None
+        self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._owner = owner
+        self._clock = clock
+        self._observer = observer
+        self._ending = asyncio.Event()
+
+    async def keep(self) -> None:
+        """Have a process here until ``end``; one that dies young again and again is replaced ever later."""
+        young = 0
+        while not self._ending.is_set():
+            begun = self._clock.now()
+            await self._life()
+            young = young + 1 if self._clock.now() - begun < YOUNG_SECS else 0
+            if young:
+                await self._pause(min(FIRST_PAUSE_SECS * 2 ** (young - 1), LONGEST_PAUSE_SECS))
+
+    def end(self, word: AnyMessage) -> None:
+        """Have the process end as ``word`` says, and no other begin."""
+        self._ending.set()
+        if self.peer is not None:
+            self.peer.tell(word)
+
+    async def _life(self) -> None:
+        """Start a process and wait for its end, which is the end of the line to it."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                process = await _spawned(theirs.fileno())
+        except OSError as error:
+            ours.close()
+            self._over(error)
+            return
+        self._observer.notify(ProcessStarted(self.number, process.pid))
+        try:
+            peer = await Peer.over(ours, self._observer)
+            peer.tell(self._owner.begin(self))
+            self.peer = peer  # in one step with what it is told to begin with: no change falls between
+            await peer.run(self._taken)
+        finally:
+            self.peer = None
+            code = await _left(process)
+            self._observer.notify(ProcessEnded(self.number, process.pid, code, wanted=self._ending.is_set()))
+            self._owner.ended(self)
+            self._over(ChildProcessError(f"process {self.number} ended with code {code} before it served"))
+
+    async def _taken(self, message: AnyMessage) -> AnyMessage | None:
+        if isinstance(message, Listening) and not self.started.done():
+            self.started.set_result(None)
+        if isinstance(message, Failed):
+            self._over(ConfigError(message.reason))
+        return await self._owner.take(self, message)
+
+    def _over(self, error: Exception) -> None:
+        """Note that the first process did not come to serve."""
+        if not self.started.done():
+            self.started.set_exception(error)
+
+    async def _pause(self, secs: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(secs):
+                await self._ending.wait()
+
+
+async def _spawned(descriptor: int) -> Process:
+    """Start an interpreter that finds its modules where this one does, and nowhere else."""
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109  (the process's own, as it is)
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "smg.server.processes", str(descriptor)),
+        pass_fds=(descriptor,),
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+
+
+async def _left(process: Process) -> int:
+    """Return the exit code of a process that is to be gone by now; it is killed if it is not."""
+    try:
+        async with asyncio.timeout(LEAVE_SECS):
+            return await process.wait()
+    except TimeoutError:
+        process.kill()
+        return await process.wait()

@@ -1,0 +1,124 @@
+"""One of several processes: a whole gateway that shares its address, and does as the supervisor says.
+
+A process whose supervisor is gone finishes what runs and ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import uvloop
+from typing_extensions import override
+
+from smg.core.errors import ConfigError
+from smg.core.tasks import Tasks
+from smg.core.words import LifeState
+from smg.server.lifecycle import Gateway
+from smg.server.observers.logs import LogObserver, set_up_logging
+from smg.server.processes.figures import families
+from smg.server.processes.fleet import SharedFleet
+from smg.server.processes.messages import Begin, Change, Drain, Failed, Hurry, Listening, Look, Report
+from smg.server.processes.peer import Peer
+from smg.server.seat import Seat
+from smg.server.stop import Stop, signalled
+
+if TYPE_CHECKING:
+    from smg.server.handlers.workers_api import FleetWrites
+    from smg.server.processes.messages import AnyMessage
+    from smg.workers.registry import Registry
+
+REPORT_SECS = 1.0
+WARM_SECS = 30.0
+LOOK_SECS = 0.02
+
+
+def main(descriptor: int) -> int:
+    """Serve as the supervisor at the other end of ``descriptor`` says."""
+    os.set_inheritable(descriptor, False)  # the line ends with this process, whatever that starts
+    uvloop.run(_serve(socket.socket(fileno=descriptor)))
+    return 0
+
+
+async def _serve(sock: socket.socket) -> None:
+    peer = await Peer.over(sock, LogObserver())
+    begin = await peer.receive()
+    if isinstance(begin, Begin):
+        set_up_logging(begin.settings.log, process=begin.number)
+        with signalled() as stop:
+            await Process(begin, peer, stop).run()
+    await peer.aclose()
+
+
+class Process(Seat):
+    """The seat of one of several."""
+
+    shared = True
+
+    def __init__(self, begin: Begin, peer: Peer, stop: Stop) -> None:
+        self._begin = begin
+        self._peer = peer
+        self._stop = stop
+        self._fleet = SharedFleet(begin.settings.worker_defaults, peer)
+        self._gateway = Gateway(begin.settings, self)
+
+    async def run(self) -> None:
+        """Serve until a signal, the supervisor or its end wants otherwise."""
+        tasks = Tasks(LogObserver())
+        try:
+            _ = tasks.spawn("line", self._hear())
+            async with self._gateway as gateway:
+                self._peer.tell(Listening())
+                _ = tasks.spawn("report", self._tell())
+                await gateway.run_until(self._stop)
+            self._peer.tell(self._report())
+        except ConfigError as error:
+            self._peer.tell(Failed(reason=str(error)))
+        finally:
+            await tasks.aclose()
+
+    @override
+    async def fill(self, registry: Registry) -> None:
+        """Take in the fleet; callers are let in once it is as ready here as elsewhere, or that takes too long."""
+        await self._fleet.fill(registry, self._begin.members)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WARM_SECS):
+                while self._lags(registry) and not self._stop.drain.is_set():  # noqa: ASYNC110 - nobody signals
+                    await asyncio.sleep(LOOK_SECS)
+
+    @override
+    def writes(self, registry: Registry) -> FleetWrites:
+        return self._fleet
+
+    def _lags(self, registry: Registry) -> bool:
+        workers = registry.fleet.workers.values()
+        return any(worker.life.state is LifeState.PENDING and worker.url in self._begin.healthy for worker in workers)
+
+    async def _hear(self) -> None:
+        await self._peer.run(self._take)
+        self._stop.drain.set()
+
+    async def _take(self, message: AnyMessage) -> AnyMessage | None:
+        match message:
+            case Drain():
+                self._stop.drain.set()
+            case Hurry():
+                self._stop.at_once()
+            case Change():
+                await self._fleet.apply(message)
+            case Look():
+                return self._report()
+            case _:
+                pass
+        return None
+
+    async def _tell(self) -> None:
+        while True:
+            await asyncio.sleep(REPORT_SECS)
+            self._peer.tell(self._report())
+
+    def _report(self) -> Report:
+        return Report(families=families(self._gateway.metrics.collect()) if self._fleet.filled else ())

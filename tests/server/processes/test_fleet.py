@@ -1,0 +1,161 @@
+"""One fleet in several processes; here each is a registry with a line of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from smg.core.errors import ConflictError, DrainingError, InvalidRequestError, NotFoundError
+from smg.core.words import ConnectionMode, LifeState, WorkerId
+from smg.server.processes.broadcast import Broadcast
+from smg.server.processes.fleet import SharedFleet
+from smg.server.processes.messages import Change, Member, Turn
+from smg.server.processes.roster import Roster
+from smg.workers.registry import Registry
+from smg.workers.spec import read_spec
+from tests.server.processes.lines import line
+from tests.workers.engines import HttpEngine, http_engine
+from tests.workers.support import factory, until, with_defaults
+
+if TYPE_CHECKING:
+    from smg.server.processes.peer import Peer
+
+
+@dataclass
+class Shared:
+    """Two fleets, their registries, and the ends of their lines at the supervisor."""
+
+    fleets: list[SharedFleet]
+    registries: list[Registry]
+    ends: dict[int, Peer]
+
+    def ids(self):
+        """Return the ids that each process has."""
+        return [[*registry.fleet.workers] for registry in self.registries]
+
+
+@asynccontextmanager
+async def shared(**changes):
+    """Yield two processes' fleets under one roster."""
+    defaults = with_defaults(**changes)
+    made = Shared([], [], {})
+    broadcast = Broadcast(Roster(defaults), lambda: made.ends)
+    async with AsyncExitStack() as stack:
+        for number in (1, 2):
+
+            async def apply(message, at=number - 1):
+                await made.fleets[at].apply(message)
+
+            async def write(message):
+                return await broadcast.write(message)
+
+            end, peer = await stack.enter_async_context(line(apply, write))
+            registry = Registry(factory(defaults))
+            stack.push_async_callback(registry.aclose)
+            made.ends[number] = end
+            made.fleets.append(SharedFleet(defaults, peer))
+            made.registries.append(registry)
+            await made.fleets[-1].fill(registry, ())
+        yield made
+
+
+def spec(url="http://127.0.0.1:9", **fields):
+    """Return a spec."""
+    return read_spec({"url": url, **fields})
+
+
+async def test_a_write_is_done_everywhere_before_it_is_answered():
+    """Whoever is told of success finds it so wherever it asks next."""
+    async with shared() as made:
+        one, two = made.registries
+        worker = await made.fleets[0].add(spec(api_key="k", priority=1), "api")
+        assert worker is one.get(worker.id)
+        assert two.get(worker.id).spec == spec(api_key="k", priority=1)
+        await made.fleets[1].patch(worker.id, {"priority": 5})
+        assert [registry.get(worker.id).priority for registry in made.registries] == [5, 5]
+        await made.fleets[0].replace(worker.id, spec(priority=9))
+        assert [registry.get(worker.id).priority for registry in made.registries] == [9, 9]
+        one.get(worker.id).occupy(1)
+        two.get(worker.id).occupy(1)
+        await made.fleets[1].remove(worker.id)
+        assert [registry.get(worker.id).life.state for registry in made.registries] == [LifeState.DRAINING] * 2
+
+
+async def test_writes_from_all_sides_end_in_one_fleet():
+    """Many at once, of one URL and of many: each process has the same workers."""
+    async with shared() as made:
+        adds = [made.fleets[at % 2].add(spec(f"http://127.0.0.1:{at % 5 + 1}"), "api") for at in range(20)]
+        told = await asyncio.gather(*adds, return_exceptions=True)
+        assert sum(isinstance(each, ConflictError) for each in told) == 15
+        assert len(made.ids()[0]) == 5
+        assert made.ids()[0] == made.ids()[1]
+
+
+async def test_refusals_are_the_registrys():
+    """An unknown worker, one that leaves, and a change that cannot be used."""
+    async with shared() as made:
+        fleet = made.fleets[0]
+        with pytest.raises(NotFoundError):
+            await fleet.patch(WorkerId("nobody"), {})
+        worker = await fleet.add(spec(), "api")
+        with pytest.raises(InvalidRequestError) as raised:
+            await fleet.patch(worker.id, {"health": {"unheard": 1}})
+        assert raised.value.param == "health.unheard"
+        worker.occupy(1)
+        await fleet.remove(worker.id)
+        await fleet.remove(worker.id)
+        with pytest.raises(ConflictError):
+            await fleet.replace(worker.id, spec())
+
+
+async def test_a_mode_is_found_for_all():
+    """Both processes probe a bare address; one id, one spec, and both serve."""
+    async with shared() as made, http_engine() as (_, url):
+        worker = await made.fleets[0].add(spec(url.removeprefix("http://")), "api")
+        await until(lambda: all(registry.get(worker.id).available for registry in made.registries))
+        assert [registry.get(worker.id).connection_mode for registry in made.registries] == [ConnectionMode.HTTP] * 2
+
+
+async def test_ranks_have_the_same_ids_everywhere():
+    """Whoever finds them first has them made for all."""
+    told = HttpEngine(models=[{"id": "m", "owned_by": "sglang"}], server_info={"dp_size": 3})
+    async with shared(expand_ranks=True) as made, http_engine(told) as (_, url):
+        worker = await made.fleets[1].add(spec(url), "api")
+        await until(lambda: all(len(ids) == 3 for ids in made.ids()))
+        await until(lambda: all(registry.get(worker.id).available for registry in made.registries))
+        assert sorted(made.ids()[0]) == sorted(made.ids()[1])
+        assert [registry.get(worker.id).rank for registry in made.registries] == [0, 0]
+
+
+async def test_changes_wait_for_the_beginning():
+    """What comes while a process begins is done after it, in its order; a member that cannot be used is left out."""
+    async with line() as (_, peer):
+        registry = Registry(factory())
+        fleet = SharedFleet(factory().defaults, peer)
+        member = Member(id=WorkerId("w1"), spec=spec(), source="api")
+        changed = Member(id=WorkerId("w1"), spec=spec(priority=2), source="api")
+        bad = Member(id=WorkerId("w2"), spec=spec("https://a:1", tls={"ca_path": "/not/there"}), source="api")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fleet.apply(Change(turn=Turn.CHANGE, member=changed)))
+            group.create_task(fleet.apply(Change(turn=Turn.REMOVE, member=changed)))
+            await asyncio.sleep(0)
+            assert not fleet.filled
+            await fleet.fill(registry, (member, bad))
+        assert fleet.filled
+        assert registry.get(member.id).spec == changed.spec
+        assert registry.get(member.id).life.state is LifeState.DRAINING
+        with pytest.raises(NotFoundError):
+            registry.get(bad.id)
+        await registry.aclose()
+
+
+async def test_without_a_supervisor_nothing_changes():
+    """A process whose supervisor is gone says that it ends."""
+    async with shared() as made:
+        await made.ends[1].aclose()
+        with pytest.raises(DrainingError):
+            await made.fleets[0].add(spec(), "api")
