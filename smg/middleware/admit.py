@@ -10,6 +10,7 @@ from smg.core.errors import OverloadedError, RateLimitedError
 from smg.resilience.bucket import TokenBucket
 from smg.resilience.gate import Gate, PlaceState
 from smg.resilience.settings import BucketSettings, GateSettings
+from smg.resilience.shares import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from smg.core.request import Handler, Request, Sink
     from smg.middleware.settings import CallerSettings, ConcurrencySettings, LimitSettings, RateSettings
     from smg.resilience.gate import Place
+    from smg.resilience.shares import Mark, Shares
 
 RETRY_AFTER_SECS = 1.0
 NEVER_SECS = 3600.0
@@ -27,9 +29,12 @@ NEVER_SECS = 3600.0
 class Line:
     """A gate at which requests of this loop wait."""
 
-    def __init__(self, settings: GateSettings, clock: Clock) -> None:
-        self._gate = Gate(settings, clock)
+    def __init__(self, settings: GateSettings, clock: Clock, shares: Shares = ALONE) -> None:
+        turns = shares.turns()
+        self._gate = Gate(settings, clock, shares.places("concurrency"), turns)
         self._clock = clock
+        self._look_secs = turns.look_secs
+        self._looking: asyncio.TimerHandle | None = None
         self._waiting: dict[Place, asyncio.Future[None]] = {}
 
     @asynccontextmanager
@@ -51,6 +56,7 @@ class Line:
 
     async def _wait(self, place: Place) -> None:
         turn = self._waiting[place] = asyncio.get_running_loop().create_future()
+        self._look_later()
         try:
             async with asyncio.timeout(place.deadline - self._clock.now()):
                 await turn
@@ -60,6 +66,17 @@ class Line:
                 raise OverloadedError(message, retry_after_secs=RETRY_AFTER_SECS) from error
         finally:
             del self._waiting[place]
+
+    def _look_later(self) -> None:
+        """Where others share the limit, look for a place that they freed, as long as somebody waits here."""
+        if self._look_secs is not None and self._looking is None and self._waiting:
+            self._looking = asyncio.get_running_loop().call_later(self._look_secs, self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        while (heir := self._gate.advance()) is not None:
+            self._wake(heir)
+        self._look_later()
 
     def _wake(self, heir: Place | None) -> None:
         turn = None if heir is None else self._waiting.get(heir)
@@ -115,11 +132,18 @@ def _spend(bucket: TokenBucket, refusal: str) -> None:
 class Admission:
     """The limits of one gateway, laid around each inference handler."""
 
-    def __init__(self, settings: LimitSettings, callers: Iterable[CallerSettings], clock: Clock) -> None:
-        buckets = {caller.name: _bucket(caller.rate or settings.per_caller, clock) for caller in callers}
+    def __init__(
+        self, settings: LimitSettings, callers: Iterable[CallerSettings], clock: Clock, shares: Shares = ALONE
+    ) -> None:
+        def bucket(name: str, rate: RateSettings) -> TokenBucket | None:
+            return _bucket(rate, clock, shares.mark(name))
+
+        buckets = {
+            caller.name: bucket(f"caller:{caller.name}", caller.rate or settings.per_caller) for caller in callers
+        }
         self._buckets = {name: bucket for name, bucket in buckets.items() if bucket is not None}
-        self._bucket = _bucket(settings.rate, clock)
-        self._line = _line(settings.concurrency, clock)
+        self._bucket = bucket("rate", settings.rate)
+        self._line = _line(settings.concurrency, clock, shares)
 
     def around(self, handler: Handler) -> Handler:
         """Return ``handler`` within the limits.
@@ -130,14 +154,14 @@ class Admission:
         return rationing_each(rationing(admitting(handler, self._line), self._bucket), self._buckets)
 
 
-def _bucket(rate: RateSettings, clock: Clock) -> TokenBucket | None:
+def _bucket(rate: RateSettings, clock: Clock, full_at: Mark) -> TokenBucket | None:
     if rate.rate_per_sec is None:
         return None
-    return TokenBucket(BucketSettings(rate_per_sec=rate.rate_per_sec, burst=rate.burst), clock)
+    return TokenBucket(BucketSettings(rate_per_sec=rate.rate_per_sec, burst=rate.burst), clock, full_at)
 
 
-def _line(wanted: ConcurrencySettings, clock: Clock) -> Line | None:
+def _line(wanted: ConcurrencySettings, clock: Clock, shares: Shares) -> Line | None:
     if wanted.limit is None:
         return None
     gate = GateSettings(limit=wanted.limit, queue_size=wanted.queue_size, queue_timeout_secs=wanted.queue_timeout_secs)
-    return Line(gate, clock)
+    return Line(gate, clock, shares)

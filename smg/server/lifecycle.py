@@ -146,7 +146,7 @@ class Gateway:
         observer = Observers(LogObserver(), self.metrics)
         encoder = Encoder()
         stack.push_async_callback(encoder.aclose)
-        factory = WorkerFactory(self._settings.worker_defaults, self._clock, observer, self._rng)
+        factory = WorkerFactory(self._settings.worker_defaults, self._clock, observer, self._rng, self._seat.shares)
         self.registry = Registry(factory, tokenizers=CatalogSource(Catalog(), self._settings.model), random=self._rng)
         stack.push_async_callback(self.registry.aclose)
         await self._seat.fill(self.registry)
@@ -173,7 +173,7 @@ class Gateway:
             settings=self._settings.server,
             keys=self._keys,
             limits=self._settings.json,
-            admission=Admission(self._settings.limits, self._settings.callers, self._clock),
+            admission=Admission(self._settings.limits, self._settings.callers, self._clock, self._seat.shares),
             registry=self.registry,
             writes=self._seat.writes(self.registry),
             inference=attempts,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from smg.core.errors import InvalidRequestError
 from smg.core.words import ConnectionMode
+from smg.resilience.shares import ALONE
 from smg.workers.address import parse_url
 from smg.workers.detection import UnprobedWorker
 from smg.workers.grpc_worker import GrpcWorker
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from smg.core.clock import Clock
     from smg.core.events import Observer
     from smg.core.words import WorkerId
+    from smg.resilience.shares import Shares
     from smg.workers.address import Address
     from smg.workers.settings import WorkerDefaults
     from smg.workers.spec import WorkerSpec
@@ -39,6 +41,7 @@ class WorkerFactory:
     clock: Clock
     observer: Observer
     rng: Random = field(default_factory=Random)
+    shares: Shares = ALONE
 
     def build(self, spec: WorkerSpec, worker_id: WorkerId, source: str) -> Worker:
         """Return a worker that is not yet started.
@@ -57,6 +60,7 @@ class WorkerFactory:
                 clock=self.clock,
                 observer=self.observer,
                 rng=self.rng,
+                places=self.shares.places(worker_id),
             )
         )
 

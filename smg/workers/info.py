@@ -48,7 +48,7 @@ def worker_info(worker: Worker, now: float) -> dict[str, Any]:
         "since_secs": round(max(0.0, now - worker.life.since), 3),
         "available": worker.available,
         "epoch": worker.epoch,
-        "load": worker.in_flight,
+        "load": worker.places.everywhere,
         "tokens_in_flight": worker.tokens_in_flight,
         "context_length": worker.facts.context_length,
         "version": worker.facts.version,

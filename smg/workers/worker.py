@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from smg.core.generation import RankLoad
     from smg.core.words import WorkerId, WorkerType
     from smg.resilience.breaker import BreakerState, Ticket
+    from smg.resilience.shares import Places
     from smg.workers.address import Address
     from smg.workers.settings import WorkerDefaults
     from smg.workers.spec import ModelCard, WorkerSpec
@@ -36,6 +37,7 @@ class Birth:
     Attributes:
         settings: The spec's overrides laid over the gateway's defaults.
         source: Who registered it (``flag``, ``file``, ``api`` …), for people.
+        places: What its limit of requests in flight counts with.
     """
 
     id: WorkerId
@@ -46,6 +48,7 @@ class Birth:
     clock: Clock
     observer: Observer
     rng: Random
+    places: Places
 
 
 class Worker(ABC):
@@ -56,7 +59,8 @@ class Worker(ABC):
         url: The identity; ends in ``@rank`` for a data-parallel rank.
         facts: What the engine tells of itself; replaced by ``discover``.
         epoch: Counts the engine's restarts the gateway has noticed.
-        in_flight: Requests leased now; 0 at rest.
+        in_flight: Requests leased now; 0 at rest. Where the gateway has several processes, by this one.
+        places: The same of all of them, for the limit.
         tokens_in_flight: Their estimated prompt tokens.
         breaker: Whether to trust it; each lease holds a ticket of it and tells how it ended.
         tokenizer: Of its model, set by the ``TokenizerSource``; None for workers that need none.
@@ -83,6 +87,7 @@ class Worker(ABC):
         self.tokenizer: Any = None
         self.probe_error = ""
         self.changed: Callable[[], None] = _nobody_listens
+        self.places = birth.places
         self._clock = birth.clock
         self._observer = birth.observer
         self._cooling: asyncio.TimerHandle | None = None
@@ -159,10 +164,11 @@ class Worker(ABC):
 
     def occupy(self, tokens: int) -> Ticket:
         """Count a request in; called by its lease. Raises LeaseRefusedError."""
-        if self.in_flight >= self.settings.pool.max_in_flight:
+        if not self.places.take(self.settings.pool.max_in_flight):
             raise LeaseRefusedError("the worker has as many requests as it may")
         ticket = self.breaker.admit()
         if ticket is None:
+            self.places.give()
             raise LeaseRefusedError("the worker is not trusted now")
         self.in_flight += 1
         self.tokens_in_flight += tokens
@@ -171,6 +177,7 @@ class Worker(ABC):
 
     def vacate(self, tokens: int) -> None:
         """Count a request out; called by its lease, once."""
+        self.places.give()
         self.in_flight -= 1
         self.tokens_in_flight -= tokens
         if self.in_flight == 0:

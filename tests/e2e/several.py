@@ -17,6 +17,7 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.raw import JSON, Message, exchange, get, post, talk
+from tests.faults.profile import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,7 +26,9 @@ FREE = ("--host", "127.0.0.1", "--port", "0", "--prometheus-host", "127.0.0.1", 
 QUICK = ("--health-check-interval-secs", "0.2", "--worker-startup-check-interval", "0.05")
 ENOUGH = 40
 """So many connections miss one of two processes once in 2**39 times."""
-PATIENCE_SECS = 20.0
+PATIENCE_SECS = 30.0
+SEEN_SECS = 1.0 if ALONE else 20.0
+"""Within which all processes see a change; judged where nothing else runs."""
 
 
 def chat(model: str = "sim", **fields: Any) -> bytes:
@@ -59,10 +62,10 @@ class Several:
         """Send a request so often that every process gets some; return the answers."""
         return [await exchange(self.port, sent) for _ in range(count)]
 
-    async def until(self, sent: bytes, status: int, secs: float = 1.0) -> None:
-        """Ask until every process answers with ``status``, so long at most."""
-        async with asyncio.timeout(secs):
-            while {answer.status for answer in await self.everywhere(sent)} != {status}:
+    async def until(self, sent: bytes, status: int, count: int = ENOUGH) -> None:
+        """Ask until every process answers with ``status``, which all do soon."""
+        async with asyncio.timeout(SEEN_SECS):
+            while {answer.status for answer in await self.everywhere(sent, count)} != {status}:
                 pass
 
     async def until_ready(self, workers: int) -> None:
@@ -87,6 +90,14 @@ class Several:
     def pids(self) -> set[int]:
         """Return the processes that serve."""
         return {child.pid for child in psutil.Process(self.process.pid).children()}
+
+    async def killed(self, pid: int) -> None:
+        """Kill one of them and wait until its sockets are closed."""
+        process = psutil.Process(pid)
+        process.kill()
+        async with asyncio.timeout(5):
+            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
 
     async def ended(self) -> int:
         """Return the exit code."""

@@ -17,7 +17,7 @@ from smg.sim.settings import EngineSettings
 from tests.cli.running import lines_until, smg
 from tests.e2e.gateways import INSTANT, engines
 from tests.e2e.raw import exchange, get
-from tests.e2e.several import FREE, chat, several, streamed, whole
+from tests.e2e.several import FREE, PATIENCE_SECS, chat, several, streamed, whole
 from tests.e2e.test_mtls import MODES, Identities, strict_engine
 
 HTTP = (ConnectionMode.HTTP, Runtime.VLLM)
@@ -90,8 +90,8 @@ async def test_a_killed_process_takes_only_its_own_requests_with_it():
         counted, before = await gateway.counted("smg_router_requests_total"), gateway.pids()
         shares = await _open_streams(gateway, before)
         victim = min(before)
-        await _killed(victim)
-        async with asyncio.timeout(15):
+        await gateway.killed(victim)
+        async with asyncio.timeout(PATIENCE_SECS):
             while len(gateway.pids() - {victim}) < 2:
                 assert await gateway.counted("smg_router_requests_total") >= counted
                 assert (await exchange(gateway.port, chat())).status == 200
@@ -102,15 +102,6 @@ async def test_a_killed_process_takes_only_its_own_requests_with_it():
         assert {answer.status for answer in await gateway.everywhere(chat())} == {200}
         assert await gateway.counted("smg_router_requests_total") >= counted
         assert [line["code"] for line in gateway.logged("process.ended")] == [-signal.SIGKILL]
-
-
-async def _killed(pid):
-    """Kill a process and wait until its sockets are closed."""
-    process = psutil.Process(pid)
-    process.kill()
-    async with asyncio.timeout(5):
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
 
 
 async def _open_streams(gateway, pids):
@@ -131,8 +122,8 @@ async def test_a_replacement_has_the_fleet_of_the_others():
         for _ in range(2):
             before = gateway.pids()
             await asyncio.sleep(1.1)  # a report, by which the supervisor knows who is healthy
-            await _killed(min(before))
-            async with asyncio.timeout(15):
+            await gateway.killed(min(before))
+            async with asyncio.timeout(PATIENCE_SECS):
                 while len(gateway.logged("process.started")) < len(gateway.logged("process.ended")) + 2 or (
                     await _listening(gateway) < 2
                 ):
@@ -158,7 +149,7 @@ async def test_sigterm_drains_all():
             await engine.ledger.until(lambda ledger: ledger.totals.open == 16)
             pids = gateway.pids()
             gateway.process.send_signal(signal.SIGTERM)
-            await gateway.until(get("/readiness"), 503)
+            await gateway.until(get("/readiness"), 503, 10)
         assert [stream.result() for stream in streams] == [True] * 16
         assert await gateway.ended() == 0
         assert [pid for pid in pids if psutil.pid_exists(pid)] == []
@@ -171,7 +162,7 @@ async def test_a_second_sigterm_ends_all_at_once():
             streams = [callers.create_task(whole(gateway.port, streamed(3000))) for _ in range(8)]
             await engine.ledger.until(lambda ledger: ledger.totals.open == 8)
             gateway.process.send_signal(signal.SIGTERM)
-            await gateway.until(get("/readiness"), 503)
+            await gateway.until(get("/readiness"), 503, 10)
             gateway.process.send_signal(signal.SIGTERM)
             async with asyncio.timeout(6):
                 assert await gateway.ended() == 0
@@ -188,7 +179,7 @@ async def test_processes_do_not_outlive_their_supervisor():
             pids = gateway.pids()
             gateway.process.kill()
         assert [stream.result() for stream in streams] == [True] * 8
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECS):
             while any(psutil.pid_exists(pid) for pid in pids):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
@@ -202,7 +193,7 @@ async def test_a_process_told_to_end_drains_and_is_replaced():
             gentle = min(gateway.pids())
             os.kill(gentle, signal.SIGTERM)
         assert [stream.result() for stream in streams] == [True] * 16
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_SECS):
             while len(gateway.pids() - {gentle}) < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         assert [line["code"] for line in gateway.logged("process.ended")] == [0]

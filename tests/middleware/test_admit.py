@@ -13,6 +13,9 @@ from smg.core.request import Handler, Request, Sink, reply
 from smg.middleware.admit import Admission, Line
 from smg.middleware.settings import CallerSettings, ConcurrencySettings, LimitSettings, RateSettings
 from smg.resilience.settings import GateSettings
+from smg.server.processes.board import Board, Table
+from smg.server.schema import Settings
+from smg.server.settings import ServerSettings
 from smg.testing.sink import CollectingSink
 from tests.middleware.recording import StepClock
 
@@ -185,3 +188,36 @@ async def test_no_limit_costs_nothing():
     callers = [CallerSettings(name="a", api_key="k")]
 
     assert Admission(LimitSettings(), callers, MonotonicClock()).around(slow) is slow
+
+
+async def test_lines_of_one_limit_wake_one_another():
+    """Who waits in one process runs soon after a place has become free in another, the oldest first."""
+    settings = Settings(server=ServerSettings(processes=2))
+    table = Table(settings)
+    gate = GateSettings(limit=1, queue_size=5, queue_timeout_secs=5.0)
+    one, two = (Line(gate, MonotonicClock(), Board(table, row)) for row in (0, 1))
+    order: list[str] = []
+
+    async def run(line: Line, name: str, go: asyncio.Event) -> None:
+        async with line.place():
+            order.append(name)
+            await go.wait()
+
+    first, rest = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for line, name, go in (
+            (one, "first", first),
+            (two, "second", rest),
+            (one, "third", rest),
+            (two, "fourth", rest),
+        ):
+            group.create_task(run(line, name, go))
+            await turns()
+        assert order == ["first"]
+        rest.set()
+        first.set()
+    async with asyncio.timeout(1), one.place():
+        pass
+    table.close()
+
+    assert order == ["first", "second", "third", "fourth"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from typing_extensions import override
 
 from smg.resilience.gate import Gate, Place, PlaceState
 from smg.resilience.settings import GateSettings
+from smg.resilience.shares import Places, Turns
 from tests.resilience.support import LONG_RUN, MACHINE, STEPS, ManualClock
 
 WAITING, RUNNING, GONE = PlaceState.WAITING, PlaceState.RUNNING, PlaceState.GONE
@@ -105,6 +107,103 @@ def test_nobody_is_woken_too_late():
 def test_an_empty_line_has_no_deadline():
     """Nobody waits, so there is nothing to look at."""
     assert gate()[0].next_deadline is None
+
+
+class Shared:
+    """Places and turns of several gates in one process; each gate's part is an index."""
+
+    def __init__(self, gates: int) -> None:
+        self.held = [0] * gates
+        self.claims: list[float | None] = [None] * gates
+
+
+class SharedPlaces(Places):
+    """One gate's places among all."""
+
+    def __init__(self, shared: Shared, index: int) -> None:
+        super().__init__()
+        self._shared, self._index = shared, index
+
+    @override
+    def take(self, limit: int) -> bool:
+        if sum(self._shared.held) >= limit:
+            return False
+        self._shared.held[self._index] += 1
+        return super().take(limit)
+
+    @override
+    def give(self) -> None:
+        self._shared.held[self._index] -= 1
+        super().give()
+
+
+class SharedTurns(Turns):
+    """One gate's claim among all."""
+
+    def __init__(self, shared: Shared, index: int) -> None:
+        self._shared, self._index = shared, index
+
+    @override
+    def claim(self, deadline: float | None, now: float) -> None:
+        self._shared.claims[self._index] = deadline
+
+    @override
+    def others_first(self, deadline: float, now: float) -> bool:
+        others = [claim for index, claim in enumerate(self._shared.claims) if index != self._index]
+        return any(claim is not None and claim < deadline for claim in others)
+
+
+def gates(limit: int = 1, queue_size: int = 2) -> tuple[Gate, Gate, ManualClock]:
+    """Return two gates of one limit, and their clock."""
+    clock, shared, settings = (
+        ManualClock(),
+        Shared(2),
+        GateSettings(limit=limit, queue_size=queue_size, queue_timeout_secs=10.0),
+    )
+    one, two = (Gate(settings, clock, SharedPlaces(shared, at), SharedTurns(shared, at)) for at in (0, 1))
+    return one, two, clock
+
+
+def test_gates_of_one_limit_share_its_places():
+    """Who comes to one gate waits for who runs at the other, and finds the place free by looking."""
+    one, two, _ = gates()
+    first, second = entered(one), entered(two)
+    assert (first.state, second.state, two.advance()) == (RUNNING, WAITING, None)
+    assert one.leave(first) is None
+    assert two.advance() is second
+    assert (one.running, two.running, two.waiting) == (0, 1, 0)
+
+
+def test_who_has_waited_longest_at_any_gate_runs_next():
+    """A place that becomes free at one gate is left to an older one at another; nobody overtakes on arrival."""
+    one, two, clock = gates()
+    first = entered(one)
+    clock.time += 1
+    older = entered(two)
+    clock.time += 1
+    younger = entered(one)
+    assert one.leave(first) is None
+    newcomer = entered(one)
+    assert (younger.state, newcomer.state) == (WAITING, WAITING)
+    assert two.advance() is older
+    assert two.leave(older) is None
+    assert one.advance() is younger
+
+
+def test_who_stops_waiting_gives_up_its_turn():
+    """A caller that hangs up, or waits too long, holds up nobody at another gate."""
+    one, two, clock = gates()
+    first, older = entered(one), entered(two)
+    clock.time += 1
+    younger = entered(one)
+    two.leave(older)
+    assert one.leave(first) is younger
+    late = entered(two)
+    clock.time += 5
+    later = entered(one)
+    clock.time = late.deadline
+    assert two.expire() == [late]
+    assert one.leave(younger) is later
 
 
 class GateMachine(RuleBasedStateMachine):

@@ -54,7 +54,7 @@ class FleetAdminHandlers:
         send_json(sink, summary, status=206 if failed else 200)
 
     def _load(self, worker: Worker, loads: list[RankLoad] | GatewayError) -> dict[str, Any]:
-        entry = {"worker": worker.url, "worker_id": worker.id, "in_flight": worker.in_flight}
+        entry = {"worker": worker.url, "worker_id": worker.id, "in_flight": worker.places.everywhere}
         if isinstance(loads, GatewayError):
             return {**entry, "load": UNKNOWN_LOAD, "error": loads.message}
         details = {"timestamp": self._wall(), "dp_rank_count": len(loads), "loads": loads}

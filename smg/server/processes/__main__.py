@@ -1,4 +1,4 @@
-"""Entry of one process; the supervisor gives it the descriptor of its line."""
+"""Entry of one process; the supervisor gives it the descriptors of its line and of the table."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ import sys
 from smg.server.processes.process import main
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(main(*map(int, sys.argv[1:])))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from smg.core.words import WorkerId
+    from smg.server.processes.board import Board
     from smg.server.processes.messages import Change, Member, Write
     from smg.server.processes.peer import Peer
     from smg.workers.detection import UnprobedWorker
@@ -42,9 +43,10 @@ class SharedFleet:
 
     _registry: Registry
 
-    def __init__(self, defaults: WorkerDefaults, peer: Peer) -> None:
+    def __init__(self, defaults: WorkerDefaults, peer: Peer, board: Board) -> None:
         self._defaults = defaults
         self._peer = peer
+        self._board = board
         self._filled = asyncio.Event()
         self._applying = asyncio.Lock()
 
@@ -59,7 +61,7 @@ class SharedFleet:
         registry.home = self
         for member in members:
             try:
-                await registry.add(member.spec, member.source, member.id)
+                await self._add(member)
             except GatewayError as error:
                 LOG.exception("worker.refused", extra={FIELDS: {"worker": member.id, "reason": error.message}})
         self._filled.set()
@@ -75,13 +77,14 @@ class SharedFleet:
             await self._filled.wait()
             match change.turn:
                 case Turn.ADD:
-                    await self._registry.add(member.spec, member.source, member.id)
+                    await self._add(member)
                 case Turn.CHANGE:
                     await self._registry.change(member.id, member.spec)
                 case Turn.REBUILD:
                     await self._registry.rebuild(member.id, member.spec)
                 case Turn.REMOVE:
                     await self._registry.remove(member.id)
+                    self._board.unseat(member.id)
 
     async def add(self, spec: WorkerSpec, source: str) -> Worker:
         """As ``Registry.add``, in every process."""
@@ -115,6 +118,10 @@ class SharedFleet:
         if specs := rank_specs(worker, self._defaults):
             await self._ask(ExpandWorker(id=worker.id, specs=specs))
         return bool(specs)
+
+    async def _add(self, member: Member) -> None:
+        self._board.seat(member.id, member.seat)
+        await self._registry.add(member.spec, member.source, member.id)
 
     async def _write(self, write: Write) -> Worker:
         return self._registry.get((await self._ask(write)).ids[0])

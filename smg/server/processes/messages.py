@@ -25,11 +25,16 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker of the fleet, as every process knows it."""
+    """One worker of the fleet, as every process knows it.
+
+    Attributes:
+        seat: Where its requests in flight are counted, from 0 on; no other worker's.
+    """
 
     id: WorkerId
     spec: WorkerSpec
     source: str
+    seat: int
 
 
 class Begin(Message, frozen=True, kw_only=True):

@@ -31,6 +31,11 @@ LEAVE_SECS = 5.0
 class Owner(Protocol):
     """Who keeps the posts."""
 
+    @property
+    def table(self) -> int:
+        """Descriptor of the memory that all processes share."""
+        ...
+
     def begin(self, post: Post) -> Begin:
         """Return what a new process at ``post`` is to know."""
         ...
@@ -83,7 +88,7 @@ class Post:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                process = await _spawned(theirs.fileno())
+                process = await _spawned(theirs.fileno(), self._owner.table)
         except OSError as error:
             ours.close()
             self._over(error)
@@ -119,12 +124,12 @@ class Post:
                 await self._ending.wait()
 
 
-async def _spawned(descriptor: int) -> Process:
+async def _spawned(*descriptors: int) -> Process:
     """Start an interpreter that finds its modules where this one does, and nowhere else."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109  (the process's own, as it is)
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "smg.server.processes", str(descriptor)),
-        pass_fds=(descriptor,),
+        *(sys.executable, "-P", "-m", "smg.server.processes", *map(str, descriptors)),
+        pass_fds=descriptors,
         env={**os.environ, "PYTHONPATH": path},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,

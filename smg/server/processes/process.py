@@ -19,6 +19,7 @@ from smg.core.tasks import Tasks
 from smg.core.words import LifeState
 from smg.server.lifecycle import Gateway
 from smg.server.observers.logs import LogObserver, set_up_logging
+from smg.server.processes.board import Board, Table
 from smg.server.processes.figures import families
 from smg.server.processes.fleet import SharedFleet
 from smg.server.processes.messages import Begin, Change, Drain, Failed, Hurry, Listening, Look, Report
@@ -36,20 +37,22 @@ WARM_SECS = 30.0
 LOOK_SECS = 0.02
 
 
-def main(descriptor: int) -> int:
-    """Serve as the supervisor at the other end of ``descriptor`` says."""
-    os.set_inheritable(descriptor, False)  # the line ends with this process, whatever that starts
-    uvloop.run(_serve(socket.socket(fileno=descriptor)))
+def main(line: int, table: int) -> int:
+    """Serve as the supervisor at the other end of the descriptor ``line`` says, counting in that of ``table``."""
+    for descriptor in (line, table):
+        os.set_inheritable(descriptor, False)  # they end with this process, whatever that starts
+    uvloop.run(_serve(socket.socket(fileno=line), table))
     return 0
 
 
-async def _serve(sock: socket.socket) -> None:
+async def _serve(sock: socket.socket, table: int) -> None:
     peer = await Peer.over(sock, LogObserver())
     begin = await peer.receive()
     if isinstance(begin, Begin):
         set_up_logging(begin.settings.log, process=begin.number)
         with signalled() as stop:
-            await Process(begin, peer, stop).run()
+            board = Board(Table(begin.settings, table), begin.number - 1)
+            await Process(begin, peer, board, stop).run()
     await peer.aclose()
 
 
@@ -58,11 +61,12 @@ class Process(Seat):
 
     shared = True
 
-    def __init__(self, begin: Begin, peer: Peer, stop: Stop) -> None:
+    def __init__(self, begin: Begin, peer: Peer, board: Board, stop: Stop) -> None:
+        self.shares = board
         self._begin = begin
         self._peer = peer
         self._stop = stop
-        self._fleet = SharedFleet(begin.settings.worker_defaults, peer)
+        self._fleet = SharedFleet(begin.settings.worker_defaults, peer, board)
         self._gateway = Gateway(begin.settings, self)
 
     async def run(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import cycle
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -40,8 +41,10 @@ class Roster:
         members: In the order of registration; those that leave are no longer here.
     """
 
-    def __init__(self, defaults: WorkerDefaults) -> None:
+    def __init__(self, defaults: WorkerDefaults, seats: int) -> None:
+        """Begin empty, with more ``seats`` than there may be workers, so that none is soon another's."""
         self.members: dict[WorkerId, Member] = {}
+        self._seats = cycle(range(seats))
         self._defaults = defaults
         self._urls: dict[str, WorkerId] = {}
         self._deciding = asyncio.Lock()
@@ -98,7 +101,9 @@ class Roster:
 
     def _add(self, spec: WorkerSpec, source: str) -> Change:
         self._require_room(1)
-        member = Member(id=WorkerId(str(uuid4())), spec=spec, source=source)
+        taken = {member.seat for member in self.members.values()}
+        seat = next(seat for seat in self._seats if seat not in taken)
+        member = Member(id=WorkerId(str(uuid4())), spec=spec, source=source, seat=seat)
         self._claim(member)
         return Change(turn=Turn.ADD, member=member)
 
@@ -125,7 +130,7 @@ class Roster:
 
     def _put(self, turn: Turn, worker_id: WorkerId, spec: WorkerSpec) -> Change:
         old = self._get(worker_id)
-        member = Member(id=worker_id, spec=spec, source=old.source)
+        member = msgspec.structs.replace(old, spec=spec)
         self._claim(member)
         if _url(old) != _url(member):
             del self._urls[_url(old)]

@@ -16,6 +16,7 @@ from smg.server.lifecycle import LAST_WORD_SECS, caller_limits
 from smg.server.metrics_page import show_metrics
 from smg.server.observers.logs import LogObserver
 from smg.server.processes.address import Hold
+from smg.server.processes.board import Table, seats
 from smg.server.processes.broadcast import Broadcast
 from smg.server.processes.figures import Figures
 from smg.server.processes.messages import AddWorker, Begin, Drain, Hurry, Look, Report, Write
@@ -39,6 +40,8 @@ LOOK_SECS = 1.0
 class Supervisor:
     """Has ``server.processes`` gateways serve one address from entering its context to leaving it."""
 
+    _table: Table
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._clock = MonotonicClock()
@@ -47,7 +50,7 @@ class Supervisor:
         self._hold = Hold(settings.server.host, settings.server.port)
         self._stack = AsyncExitStack()
         self._posts: tuple[Post, ...] = ()
-        self._roster = Roster(settings.worker_defaults)
+        self._roster = Roster(settings.worker_defaults, seats(settings))
         self._broadcast = Broadcast(self._roster, self._peers)
         self._figures = Figures(lambda: self._roster.urls)
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -62,6 +65,11 @@ class Supervisor:
     def port(self) -> int:
         """The port callers reach."""
         return self._hold.port
+
+    @property
+    def table(self) -> int:
+        """Descriptor of the memory that all processes share."""
+        return self._table.descriptor
 
     @property
     def metrics_port(self) -> int:
@@ -97,6 +105,8 @@ class Supervisor:
     async def _start(self, stack: AsyncExitStack) -> None:
         await asyncio.to_thread(self._hold.__enter__)
         stack.push(self._hold)
+        self._table = Table(self._settings)
+        stack.callback(self._table.close)
         settings = self._settings
         for position, spec in enumerate(settings.workers):
             await self._register(position, spec)
@@ -137,6 +147,7 @@ class Supervisor:
     def ended(self, post: Post) -> None:
         """Keep what a process has counted."""
         self._ends.inc()
+        self._table.clear(post.number - 1)
         self._figures.gone(post.number)
 
     def _peers(self) -> Peers:

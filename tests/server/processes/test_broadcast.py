@@ -27,7 +27,7 @@ async def test_all_hear_of_what_was_decided():
         heard.append(message)
 
     async with line(take) as (one, _), line(take) as (two, _):
-        accepted = await Broadcast(Roster(WorkerDefaults()), lambda: {1: one, 2: two}).write(ADD)
+        accepted = await Broadcast(Roster(WorkerDefaults(), 4), lambda: {1: one, 2: two}).write(ADD)
 
     [first, second] = heard
     assert first == second
@@ -43,7 +43,7 @@ async def test_nobody_hears_of_a_refusal():
 
     async with line(take) as (one, _):
         with pytest.raises(NotFoundError):
-            await Broadcast(Roster(WorkerDefaults()), lambda: {1: one}).write(RemoveWorker(id=WorkerId("nobody")))
+            await Broadcast(Roster(WorkerDefaults(), 4), lambda: {1: one}).write(RemoveWorker(id=WorkerId("nobody")))
 
 
 async def test_who_is_gone_or_refuses_holds_nobody_up(caplog):
@@ -55,7 +55,7 @@ async def test_who_is_gone_or_refuses_holds_nobody_up(caplog):
     async with line(refuse) as (one, _), line() as (two, _):
         await two.aclose()
         with caplog.at_level(logging.ERROR, "smg.server"):
-            accepted = await Broadcast(Roster(WorkerDefaults()), lambda: {1: one, 2: two}).write(ADD)
+            accepted = await Broadcast(Roster(WorkerDefaults(), 4), lambda: {1: one, 2: two}).write(ADD)
 
     [record] = caplog.records
     assert getattr(record, FIELDS) == {"number": 1, "worker": accepted.ids[0], "reason": "a file is gone"}

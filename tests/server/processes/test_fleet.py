@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from smg.core.errors import ConflictError, DrainingError, InvalidRequestError, NotFoundError
+from smg.core.errors import ConflictError, DrainingError, InvalidRequestError, LeaseRefusedError, NotFoundError
 from smg.core.words import ConnectionMode, LifeState, WorkerId
+from smg.server.processes.board import Board, Table
 from smg.server.processes.broadcast import Broadcast
 from smg.server.processes.fleet import SharedFleet
 from smg.server.processes.messages import Change, Member, Turn
 from smg.server.processes.roster import Roster
+from smg.server.schema import Settings
+from smg.server.settings import ServerSettings
 from smg.workers.registry import Registry
 from smg.workers.spec import read_spec
 from tests.server.processes.lines import line
@@ -43,8 +46,11 @@ async def shared(**changes):
     """Yield two processes' fleets under one roster."""
     defaults = with_defaults(**changes)
     made = Shared([], [], {})
-    broadcast = Broadcast(Roster(defaults), lambda: made.ends)
+    broadcast = Broadcast(Roster(defaults, 64), lambda: made.ends)
+    tree = Settings(server=ServerSettings(processes=2))
     async with AsyncExitStack() as stack:
+        table = Table(tree)
+        stack.callback(table.close)
         for number in (1, 2):
 
             async def apply(message, at=number - 1):
@@ -54,10 +60,11 @@ async def shared(**changes):
                 return await broadcast.write(message)
 
             end, peer = await stack.enter_async_context(line(apply, write))
-            registry = Registry(factory(defaults))
+            board = Board(table, number - 1)
+            registry = Registry(replace(factory(defaults), shares=board))
             stack.push_async_callback(registry.aclose)
             made.ends[number] = end
-            made.fleets.append(SharedFleet(defaults, peer))
+            made.fleets.append(SharedFleet(defaults, peer, board))
             made.registries.append(registry)
             await made.fleets[-1].fill(registry, ())
         yield made
@@ -83,6 +90,29 @@ async def test_a_write_is_done_everywhere_before_it_is_answered():
         two.get(worker.id).occupy(1)
         await made.fleets[1].remove(worker.id)
         assert [registry.get(worker.id).life.state for registry in made.registries] == [LifeState.DRAINING] * 2
+
+
+async def test_a_workers_limit_is_of_all_processes():
+    """What one process has in flight, the other counts; a rebuilt worker goes on counting with it."""
+    async with shared() as made:
+        worker = await made.fleets[0].add(spec(http_pool={"max_in_flight": 2}), "api")
+        one, two = (registry.get(worker.id) for registry in made.registries)
+        one.occupy(1)
+        two.occupy(1)
+        for each in (one, two):
+            with pytest.raises(LeaseRefusedError):
+                each.occupy(1)
+        assert (one.in_flight, one.places.everywhere, two.places.everywhere) == (1, 2, 2)
+        await made.fleets[1].replace(worker.id, one.spec)
+        one_anew = made.registries[0].get(worker.id)
+        with pytest.raises(LeaseRefusedError):
+            one_anew.occupy(1)
+        two.vacate(1)
+        one_anew.occupy(1)
+        assert one_anew.places.everywhere == 2
+        one.vacate(1)
+        one_anew.vacate(1)
+        assert one_anew.places.everywhere == 0
 
 
 async def test_writes_from_all_sides_end_in_one_fleet():
@@ -134,11 +164,12 @@ async def test_ranks_have_the_same_ids_everywhere():
 async def test_changes_wait_for_the_beginning():
     """What comes while a process begins is done after it, in its order; a member that cannot be used is left out."""
     async with line() as (_, peer):
+        table = Table(Settings())
         registry = Registry(factory())
-        fleet = SharedFleet(factory().defaults, peer)
-        member = Member(id=WorkerId("w1"), spec=spec(), source="api")
-        changed = Member(id=WorkerId("w1"), spec=spec(priority=2), source="api")
-        bad = Member(id=WorkerId("w2"), spec=spec("https://a:1", tls={"ca_path": "/not/there"}), source="api")
+        fleet = SharedFleet(factory().defaults, peer, Board(table, 0))
+        member = Member(id=WorkerId("w1"), spec=spec(), source="api", seat=0)
+        changed = Member(id=WorkerId("w1"), spec=spec(priority=2), source="api", seat=0)
+        bad = Member(id=WorkerId("w2"), spec=spec("https://a:1", tls={"ca_path": "/not/there"}), source="api", seat=1)
         async with asyncio.TaskGroup() as group:
             group.create_task(fleet.apply(Change(turn=Turn.CHANGE, member=changed)))
             group.create_task(fleet.apply(Change(turn=Turn.REMOVE, member=changed)))
@@ -151,6 +182,7 @@ async def test_changes_wait_for_the_beginning():
         with pytest.raises(NotFoundError):
             registry.get(bad.id)
         await registry.aclose()
+        table.close()
 
 
 async def test_without_a_supervisor_nothing_changes():

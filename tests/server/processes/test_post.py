@@ -16,6 +16,7 @@ from smg.core.clock import MonotonicClock
 from smg.core.errors import ConfigError
 from smg.core.events import ProcessEnded, ProcessStarted
 from smg.server.processes import post as module
+from smg.server.processes.board import Table
 from smg.server.processes.messages import Begin, Drain, Hurry, Look, Report
 from smg.server.processes.post import Post
 from smg.server.settings import LogSettings
@@ -29,6 +30,12 @@ class Owner:
     def __init__(self, **changes):
         self.settings = msgspec.structs.replace(settings(**changes), log=LogSettings(level="error"))
         self.gone = 0
+        self.memory = Table(self.settings)
+
+    @property
+    def table(self):
+        """Return what all processes share."""
+        return self.memory.descriptor
 
     def begin(self, post):
         """Return what the process begins with."""
@@ -53,6 +60,7 @@ async def post(owner):
     finally:
         kept.end(Hurry())
         await asyncio.wait_for(task, 15)
+        owner.memory.close()
 
 
 async def test_a_process_serves_and_is_replaced_when_it_dies():

@@ -27,7 +27,7 @@ NOBODY = WorkerId("nobody")
 @pytest.fixture
 async def roster():
     """An empty roster with room for three."""
-    return Roster(WorkerDefaults(max_workers=3))
+    return Roster(WorkerDefaults(max_workers=3), seats=4)
 
 
 def spec(url="http://a:1", **fields):
@@ -50,6 +50,17 @@ async def test_a_new_worker_is_a_member_with_an_id_of_its_own(roster):
     assert [*roster.members] == [first, second]
     assert (roster.members[first].spec, roster.members[first].source) == (spec(api_key="k"), "api")
     assert [*roster.urls] == ["http://a:1", "http://b:1"]
+
+
+async def test_a_seat_is_nobody_elses_and_not_soon_again(roster):
+    """Who comes next does not get the seat of one that may still be leaving; a change keeps its own."""
+    ids = [await added(roster, f"http://a:{port}") for port in (1, 2, 3)]
+    seats = [roster.members[worker_id].seat for worker_id in ids]
+    await roster.decide(RemoveWorker(id=ids[0]))
+    next_id = await added(roster, "http://a:4")
+    await roster.decide(PatchWorker(id=ids[1], changes={"priority": 1}))
+
+    assert (seats, roster.members[next_id].seat, roster.members[ids[1]].seat) == ([0, 1, 2], 3, 1)
 
 
 @pytest.mark.parametrize(
