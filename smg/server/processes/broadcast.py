@@ -47,7 +47,7 @@ class Broadcast:
 async def _apply(number: int, peer: Peer, change: Change) -> None:
     try:
         await peer.ask(change, APPLY_SECS)
-    except LostPeerError:
+    except (LostPeerError, TimeoutError):
         pass  # who is late finds it in the line; who is gone is followed by one that begins with it
     except GatewayError as error:
         refused = {"number": number, "worker": change.member.id, "reason": error.message}

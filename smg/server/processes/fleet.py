@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from smg.core.errors import ConflictError, DrainingError, GatewayError
+from smg.core.errors import ConflictError, DrainingError, GatewayError, OverloadedError
 from smg.server.observers.logs import FIELDS
 from smg.server.processes.messages import (
     Accepted,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("smg.server")
 WRITE_SECS = 10.0
+RETRY_AFTER_SECS = 1.0
 
 
 class SharedFleet:
@@ -124,12 +125,16 @@ class SharedFleet:
         await self._registry.add(member.spec, member.source, member.id)
 
     async def _write(self, write: Write) -> Worker:
-        return self._registry.get((await self._ask(write)).ids[0])
+        accepted = await self._ask(write)
+        return self._registry.get(accepted.ids[0])
 
     async def _ask(self, write: Write) -> Accepted:
         try:
             answer = await self._peer.ask(write, WRITE_SECS)
         except LostPeerError as error:
             raise DrainingError("the gateway is shutting down") from error
+        except TimeoutError as error:
+            message = "the gateway's supervisor was too busy for too long"
+            raise OverloadedError(message, retry_after_secs=RETRY_AFTER_SECS) from error
         assert isinstance(answer, Accepted)  # noqa: S101
         return answer

@@ -19,6 +19,9 @@ from smg.server.processes.figures import Family  # noqa: TC001
 from smg.server.schema import Settings  # noqa: TC001
 from smg.workers.spec import WorkerSpec  # noqa: TC001
 
+REPORT_SECS = 1.0
+"""How often a process tells its figures, unasked."""
+
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """One thing said; its name goes with it."""
@@ -92,7 +95,7 @@ class Look(Message, frozen=True, kw_only=True):
 
 
 class Report(Message, frozen=True, kw_only=True):
-    """From a process, asked or not: all its metrics now."""
+    """From a process, asked or not: all its metrics now; none as long as it begins."""
 
     families: tuple[Family, ...]
 

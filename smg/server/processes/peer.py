@@ -35,7 +35,7 @@ LAST_SECS = 0.5
 
 
 class LostPeerError(Exception):
-    """The other end is gone, or does not answer in time."""
+    """The other end is gone."""
 
 
 class Peer:
@@ -65,7 +65,8 @@ class Peer:
 
         Raises:
             GatewayError: The other end refuses.
-            LostPeerError: It is gone, or too late.
+            LostPeerError: It is gone.
+            TimeoutError: It is too late.
         """
         if self._writer.is_closing():
             raise LostPeerError("the other end is gone")
@@ -76,8 +77,6 @@ class Peer:
             self._send(Envelope(number, answers=False, message=message))
             async with asyncio.timeout(within_secs):
                 told = await answer
-        except TimeoutError as error:
-            raise LostPeerError("no answer in time") from error
         finally:
             del self._asked[number]
         if isinstance(told, Fault):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from smg.core.errors import ConfigError
 from smg.core.events import ProcessEnded, ProcessStarted
-from smg.server.processes.messages import Failed, Listening
+from smg.core.tasks import Tasks
+from smg.server.processes.messages import REPORT_SECS, Failed, Listening
 from smg.server.processes.peer import Peer
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 YOUNG_SECS = 10.0
 FIRST_PAUSE_SECS = 0.5
 LONGEST_PAUSE_SECS = 10.0
+SILENT_REPORTS = 30
 LEAVE_SECS = 5.0
 """For a process whose line has ended to be gone."""
 
@@ -66,6 +68,7 @@ class Post:
         self._clock = clock
         self._observer = observer
         self._ending = asyncio.Event()
+        self._silence = 0
 
     async def keep(self) -> None:
         """Have a process here until ``end``; one that dies young again and again is replaced ever later."""
@@ -94,19 +97,31 @@ class Post:
             self._over(error)
             return
         self._observer.notify(ProcessStarted(self.number, process.pid))
+        tasks = Tasks(self._observer)
         try:
             peer = await Peer.over(ours, self._observer)
             peer.tell(self._owner.begin(self))
             self.peer = peer  # in one step with what it is told to begin with: no change falls between
+            _ = tasks.spawn(f"watch:{self.number}", self._watch(process))
             await peer.run(self._taken)
         finally:
+            await tasks.aclose()
             self.peer = None
             code = await _left(process)
             self._observer.notify(ProcessEnded(self.number, process.pid, code, wanted=self._ending.is_set()))
             self._owner.ended(self)
             self._over(ChildProcessError(f"process {self.number} ended with code {code} before it served"))
 
+    async def _watch(self, process: Process) -> None:
+        """Kill a process that has been silent for too long: it hangs, and the callers that are dealt to it with it."""
+        self._silence = 0
+        while self._silence < SILENT_REPORTS:  # counted, not timed: whoever was stopped itself has missed none
+            await asyncio.sleep(REPORT_SECS)
+            self._silence += 1
+        process.kill()
+
     async def _taken(self, message: AnyMessage) -> AnyMessage | None:
+        self._silence = 0
         if isinstance(message, Listening) and not self.started.done():
             self.started.set_result(None)
         if isinstance(message, Failed):

@@ -22,7 +22,7 @@ from smg.server.observers.logs import LogObserver, set_up_logging
 from smg.server.processes.board import Board, Table
 from smg.server.processes.figures import families
 from smg.server.processes.fleet import SharedFleet
-from smg.server.processes.messages import Begin, Change, Drain, Failed, Hurry, Listening, Look, Report
+from smg.server.processes.messages import REPORT_SECS, Begin, Change, Drain, Failed, Hurry, Listening, Look, Report
 from smg.server.processes.peer import Peer
 from smg.server.seat import Seat
 from smg.server.stop import Stop, signalled
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from smg.server.processes.messages import AnyMessage
     from smg.workers.registry import Registry
 
-REPORT_SECS = 1.0
 WARM_SECS = 30.0
 LOOK_SECS = 0.02
 
@@ -74,9 +73,9 @@ class Process(Seat):
         tasks = Tasks(LogObserver())
         try:
             _ = tasks.spawn("line", self._hear())
+            _ = tasks.spawn("report", self._tell())
             async with self._gateway as gateway:
                 self._peer.tell(Listening())
-                _ = tasks.spawn("report", self._tell())
                 await gateway.run_until(self._stop)
             self._peer.tell(self._report())
         except ConfigError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -20,6 +20,7 @@ from smg.server.processes.board import Table, seats
 from smg.server.processes.broadcast import Broadcast
 from smg.server.processes.figures import Figures
 from smg.server.processes.messages import AddWorker, Begin, Drain, Hurry, Look, Report, Write
+from smg.server.processes.peer import LostPeerError
 from smg.server.processes.post import LEAVE_SECS, Post
 from smg.server.processes.roster import Roster
 from smg.server.stop import signalled
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from smg.server.http1.listener import Listener
     from smg.server.processes.broadcast import Peers
     from smg.server.processes.messages import AnyMessage
+    from smg.server.processes.peer import Peer
     from smg.server.schema import Settings
     from smg.workers.spec import WorkerSpec
 
@@ -117,8 +119,12 @@ class Supervisor:
         )
         for post in self._posts:
             _ = self._tasks.spawn(f"process:{post.number}", post.keep())
-        async with asyncio.timeout(START_SECS):
-            await asyncio.gather(*(post.started for post in self._posts))
+        started = asyncio.gather(*(post.started for post in self._posts))
+        try:
+            async with asyncio.timeout(START_SECS):
+                await started
+        except TimeoutError as error:
+            raise ChildProcessError(f"not all processes served within {START_SECS:g} s") from error
 
     async def _register(self, position: int, spec: WorkerSpec) -> None:
         try:
@@ -155,12 +161,14 @@ class Supervisor:
 
     async def _page(self) -> bytes:
         """Return the metrics of all, as each tells now; of one that does not answer, as it told last."""
-        peers = self._peers()
-        told = await asyncio.gather(*(peer.ask(Look(), LOOK_SECS) for peer in peers.values()), return_exceptions=True)
-        for (number, peer), report in zip(peers.items(), told, strict=True):
+        await asyncio.gather(*(self._look(number, peer) for number, peer in self._peers().items()))
+        return generate_latest(self._metrics)
+
+    async def _look(self, number: int, peer: Peer) -> None:
+        with suppress(LostPeerError, TimeoutError):
+            report = await peer.ask(Look(), LOOK_SECS)
             if isinstance(report, Report) and self._peers().get(number) is peer:  # else it is gone, and so counted
                 self._figures.take(number, report.families)
-        return generate_latest(self._metrics)
 
     async def _drained(self) -> None:
         await self._ended(Drain(), self._settings.server.shutdown_grace_period_secs + LAST_WORD_SECS + LEAVE_SECS)

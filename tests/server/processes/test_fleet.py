@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from smg.core.errors import ConflictError, DrainingError, InvalidRequestError, LeaseRefusedError, NotFoundError
+from smg.core.errors import (
+    ConflictError,
+    DrainingError,
+    InvalidRequestError,
+    LeaseRefusedError,
+    NotFoundError,
+    OverloadedError,
+)
 from smg.core.words import ConnectionMode, LifeState, WorkerId
+from smg.server.processes import fleet as module
 from smg.server.processes.board import Board, Table
 from smg.server.processes.broadcast import Broadcast
 from smg.server.processes.fleet import SharedFleet
@@ -191,3 +199,20 @@ async def test_without_a_supervisor_nothing_changes():
         await made.ends[1].aclose()
         with pytest.raises(DrainingError):
             await made.fleets[0].add(spec(), "api")
+
+
+async def test_a_supervisor_that_does_not_answer_is_waited_for_only_so_long(monkeypatch):
+    """The administrator is told to come back."""
+    monkeypatch.setattr(module, "WRITE_SECS", 0.01)
+    never = asyncio.Event()
+
+    async def hang(_message):
+        await never.wait()
+
+    async with line(back=hang) as (_, peer):
+        table = Table(Settings())
+        fleet = SharedFleet(factory().defaults, peer, Board(table, 0))
+        with pytest.raises(OverloadedError):
+            await fleet.add(spec(), "api")
+        never.set()
+        table.close()

@@ -113,7 +113,7 @@ async def test_an_answer_has_a_deadline():
             await late.wait()
 
     async with line(take) as (asker, _):
-        with pytest.raises(LostPeerError):
+        with pytest.raises(TimeoutError):
             await asker.ask(Look(), 0.01)
         late.set()
         assert await asker.ask(Drain(), 5) == Done()

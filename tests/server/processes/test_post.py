@@ -92,6 +92,19 @@ async def test_settings_it_cannot_use_fail_the_first_start(monkeypatch):
         assert time.monotonic() - begun >= 0.2 + 0.4
 
 
+async def test_a_process_that_hangs_is_replaced(monkeypatch):
+    """Stopped, it says nothing; so it is killed, and another begins."""
+    async with post(Owner()) as (kept, heard):
+        await asyncio.wait_for(asyncio.shield(kept.started), 20)
+        monkeypatch.setattr(module, "SILENT_REPORTS", 3)
+        os.kill(heard.of(ProcessStarted)[0].pid, signal.SIGSTOP)
+        await until(lambda: heard.of(ProcessEnded) != [], 20)
+        monkeypatch.undo()
+        await until(lambda: len(heard.of(ProcessStarted)) == 2, 20)
+
+    assert heard.of(ProcessEnded)[0].code == -signal.SIGKILL
+
+
 async def test_an_interpreter_that_is_not_there_fails_the_start(monkeypatch):
     """What the system says is told."""
     monkeypatch.setattr(sys, "executable", "/not/there")
