@@ -100,7 +100,9 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--targets", default="ours,smg,vllm-router,nginx", help="gateways, of ours smg vllm-router litellm nginx"
+        "--targets",
+        default="ours,smg,vllm-router,nginx",
+        help="gateways, of ours, ours x2, smg, vllm-router, litellm, nginx",
     )
     parser.add_argument("--scenarios", default=",".join(SCENARIOS), help=f"of {' '.join(SCENARIOS)}")
     parser.add_argument("--rounds", type=int, default=5, help="visits to each gateway")

@@ -1,6 +1,7 @@
 """Callers of a benchmark, in a process of their own; prints one line of JSON.
 
 usage: python -m scripts.bench.load requests PORT CONNECTIONS SECS [PROMPT_BYTES]
+       python -m scripts.bench.load paced PORT CONNECTIONS SECS RATE       (so many requests a second, together)
        python -m scripts.bench.load streams PORT STREAMS ROUNDS
        python -m scripts.bench.load hold PORT STREAMS          (holds them open until standard input ends)
 """
@@ -112,6 +113,20 @@ async def requests(port: int, connections: int, secs: float, prompt_bytes: int =
     return told(callers, time.perf_counter() - begun)
 
 
+async def paced(port: int, connections: int, secs: float, rate: int) -> dict[str, float]:
+    """Ask so many times a second for so long, the connections in turn."""
+    callers = await connected(port, connections, request(PROMPT_BYTES))
+    begun = time.perf_counter()
+
+    async def lane(turn: int, caller: Caller) -> None:
+        for number in range(turn, int(rate * secs), connections):
+            await asyncio.sleep(begun + number / rate - time.perf_counter())
+            await caller.ask()
+
+    await asyncio.gather(*(lane(*each) for each in enumerate(callers)), return_exceptions=True)
+    return told(callers, time.perf_counter() - begun)
+
+
 async def streams(port: int, many: int, rounds: int) -> dict[str, float]:
     """Have so many streams at once, so many times."""
     callers = await connected(port, many, request(PROMPT_BYTES, stream=True))
@@ -161,7 +176,7 @@ def quantile(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
 
 
-WAYS = {"requests": requests, "streams": streams, "hold": hold}
+WAYS = {"requests": requests, "paced": paced, "streams": streams, "hold": hold}
 
 if __name__ == "__main__":
     numbers = [float(word) if "." in word else int(word) for word in sys.argv[2:]]

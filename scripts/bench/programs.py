@@ -58,6 +58,15 @@ class Program:
                 total += process.memory_info().rss
         return total
 
+    def connections(self) -> list[int]:
+        """Return how many callers' connections each process of the tree has that listens."""
+        counts = []
+        for process in self._tree():
+            own = [one.status for one in process.net_connections("tcp") if one.laddr.port == self.port]
+            if psutil.CONN_LISTEN in own:
+                counts.append(own.count(psutil.CONN_ESTABLISHED))
+        return counts
+
     def wait_listening(self) -> None:
         """Return once it takes connections; raise RuntimeError if it ends or takes too long."""
         deadline = time.monotonic() + START_SECS

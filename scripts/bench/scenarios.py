@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     Figures: TypeAlias = dict[str, float]
 
 CONNECTIONS = 32
+MANY_CONNECTIONS = 300
+RATE = 2000
 STREAMS = 200
 CHUNKS = 200
 PAUSE_MS = 10.0
 IDLE_STREAMS = 500
 SETTLE_SECS = 1.0
+POLL_SECS = 0.05
 MIB = 1 << 20
 US = 1e6
 LOAD = (sys.executable, "-m", "scripts.bench.load")
@@ -61,6 +64,25 @@ def plain(gateway: Program, _engine: Program, secs: float) -> Figures:
         "p50 ms, 32 conns": seen["p50_secs"] * 1e3,
         "p99 ms, 32 conns": seen["p99_secs"] * 1e3,
         "failed": seen["failed"],
+    }
+
+
+def paced(gateway: Program, _engine: Program, secs: float) -> Figures:
+    """The same number of requests whoever is asked, over 300 connections: their cost, and who got the connections."""
+    before = gateway.cpu_secs()
+    command = [*LOAD, "paced", str(gateway.port), str(MANY_CONNECTIONS), str(secs), str(RATE)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as callers:
+        dealt = gateway.connections()
+        while sum(dealt) < MANY_CONNECTIONS and callers.poll() is None:
+            time.sleep(POLL_SECS)
+            dealt = max(dealt, gateway.connections(), key=sum)
+        assert callers.stdout is not None  # noqa: S101
+        seen: Figures = json.loads(callers.stdout.read())
+    return {
+        "cpu us/request, paced": (gateway.cpu_secs() - before) / seen["requests"] * US,
+        "p99 ms, paced": seen["p99_secs"] * 1e3,
+        "most connections, %": max(dealt, default=0) / max(1, sum(dealt)) * 100,
+        "failed": seen["failed"] + (seen["requests"] < RATE * secs),
     }
 
 
@@ -118,6 +140,7 @@ def bodies(gateway: Program, _engine: Program, secs: float) -> Figures:
 
 SCENARIOS: Mapping[str, Scenario] = {
     "plain": Scenario("plain answers, 32 connections", "http", plain),
+    "paced": Scenario(f"{RATE} plain answers a second, {MANY_CONNECTIONS} connections", "http", paced),
     "alone": Scenario("plain answers, one connection", "http", alone),
     "streams": Scenario("200 streams of 200 events", "http", streams),
     "idle": Scenario("500 silent streams", "fresh", idle),

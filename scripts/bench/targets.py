@@ -74,6 +74,10 @@ def _ours(urls: Sequence[str], port: int, _folder: Path) -> list[str]:
     return [sys.executable, "-m", "smg", *_launch(urls, port), *own]
 
 
+def _ours_twice(urls: Sequence[str], port: int, folder: Path) -> list[str]:
+    return [*_ours(urls, port, folder), "--processes", "2"]
+
+
 def _smg(urls: Sequence[str], port: int, _folder: Path) -> list[str]:
     own = ["--prometheus-host", "127.0.0.1", "--prometheus-port", str(free_port()), "--log-level", "warn"]
     return [str(HOME / "peers/bin/smg"), *_launch(urls, port), *own]
@@ -104,6 +108,7 @@ def _nginx(urls: Sequence[str], port: int, folder: Path) -> list[str]:
 
 TARGETS = (
     Target(OURS, Path(sys.executable), _ours, grpc=True),
+    Target(f"{OURS} x2", Path(sys.executable), _ours_twice, grpc=True),
     Target("smg", HOME / "peers/bin/smg", _smg, grpc=True),
     Target("vllm-router", HOME / "peers/bin/vllm-router", _vllm_router),
     Target("litellm", HOME / "litellm/bin/litellm", _litellm),

@@ -35,8 +35,9 @@ class ServerSettings(Slice, frozen=True, kw_only=True):
     Attributes:
         host: Address to bind.
         port: TCP port, 0 to 65535; 0 takes a free one.
-        processes: Processes that serve, 1 to 256. Beyond 1 they share the port and one supervisor, which starts them
-            and replaces those that die; best as many as there are cores.
+        processes: Processes that serve, 1 to 256; best as many as there are cores. Beyond 1 they share port, fleet and
+            ``limits``, but for ``body_memory_bytes``; that, ``max_connections`` and the pools to workers are each
+            process's own.
         tls_cert_path: PEM file with the server's certificate chain; needs ``tls_key_path``.
         tls_key_path: PEM file with its private key; needs ``tls_cert_path``.
         tls_client_ca_path: PEM file with the authorities that vouch for callers; needs ``tls_cert_path``. Callers

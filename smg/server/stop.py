@@ -43,7 +43,7 @@ class Stop:
         """Do ``work`` to its end, or until there is a hurry."""
         tasks = Tasks(LogObserver())
         try:
-            done = tasks.spawn("drain", work)
+            done = tasks.spawn("unless hurried", work)
             hurried = tasks.spawn("hurry", _waited(self.hurry))
             await asyncio.wait((done, hurried), return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -52,3 +52,21 @@ def test_a_short_run_measures_our_gateway(tmp_path):
     assert figures["failed"] == [0.0]
     assert figures["cpu us/request"][0] > 0
     assert figures["requests/s"][0] > 0
+
+
+def test_two_processes_are_measured_by_one():
+    """Ours with two is judged by ours with one, and by nobody else."""
+    figures = {"ours": {"cpu us/request, paced": 100.0}, "ours x2": {"cpu us/request, paced": 111.0}}
+
+    assert [line.split()[-1] for line in shown(figures) if "goal" in line] == ["MISSED"]
+
+
+def test_a_paced_run_measures_two_processes(tmp_path):
+    """All requests that were to be asked were answered, and the connections were dealt out to both."""
+    out = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "scripts.bench", "--targets", "ours x2", "--scenarios", "paced"]
+    subprocess.run([*command, "--rounds", "1", "--secs", "1.5", "--out", str(out)], cwd=ROOT, check=True, timeout=50)
+
+    figures = json.loads(out.read_text(encoding="utf-8"))["ours x2"]
+    assert figures["failed"] == [0.0]
+    assert 50 <= figures["most connections, %"][0] < 80

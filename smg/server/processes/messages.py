@@ -56,6 +56,10 @@ class Begin(Message, frozen=True, kw_only=True):
     healthy: frozenset[str]
 
 
+class Ready(Message, frozen=True, kw_only=True):
+    """From a process: it could accept callers; it does once that is answered, so that none begins before the others."""
+
+
 class Listening(Message, frozen=True, kw_only=True):
     """From a process: callers are accepted."""
 
@@ -161,7 +165,7 @@ class Fault(Message, frozen=True, kw_only=True):
 
 Write: TypeAlias = AddWorker | ReplaceWorker | PatchWorker | RemoveWorker | ResolveWorker | ExpandWorker
 AnyMessage: TypeAlias = (
-    Begin | Listening | Failed | Drain | Hurry | Change | Look | Report | Write | Accepted | Done | Fault
+    Begin | Ready | Listening | Failed | Drain | Hurry | Change | Look | Report | Write | Accepted | Done | Fault
 )
 
 REFUSALS: tuple[type[GatewayError], ...] = (InvalidRequestError, NotFoundError, ConflictError, FleetFullError)

@@ -57,12 +57,14 @@ class Post:
     Attributes:
         number: 1 to the number of processes.
         peer: The line to the process that stands here; None while there is none.
-        started: Done once the first process accepts callers; failed if it cannot.
+        ready: Set once the first process could accept callers.
+        started: Done once it does; failed if it cannot.
     """
 
     def __init__(self, number: int, owner: Owner, clock: Clock, observer: Observer) -> None:
         self.number = number
         self.peer: Peer | None = None
+        self.ready = asyncio.Event()
         self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._owner = owner
         self._clock = clock

@@ -22,8 +22,19 @@ from smg.server.observers.logs import LogObserver, set_up_logging
 from smg.server.processes.board import Board, Table
 from smg.server.processes.figures import families
 from smg.server.processes.fleet import SharedFleet
-from smg.server.processes.messages import REPORT_SECS, Begin, Change, Drain, Failed, Hurry, Listening, Look, Report
-from smg.server.processes.peer import Peer
+from smg.server.processes.messages import (
+    REPORT_SECS,
+    Begin,
+    Change,
+    Drain,
+    Failed,
+    Hurry,
+    Listening,
+    Look,
+    Ready,
+    Report,
+)
+from smg.server.processes.peer import LostPeerError, Peer
 from smg.server.seat import Seat
 from smg.server.stop import Stop, signalled
 
@@ -85,16 +96,24 @@ class Process(Seat):
 
     @override
     async def fill(self, registry: Registry) -> None:
-        """Take in the fleet; callers are let in once it is as ready here as elsewhere, or that takes too long."""
+        """Take in the fleet; callers are let in once it is as ready here as elsewhere, or that takes too long.
+
+        Then it is waited for the other processes, whose share of the callers would else come here.
+        """
         await self._fleet.fill(registry, self._begin.members)
         with suppress(TimeoutError):
             async with asyncio.timeout(WARM_SECS):
                 while self._lags(registry) and not self._stop.drain.is_set():  # noqa: ASYNC110 - nobody signals
                     await asyncio.sleep(LOOK_SECS)
+        await self._stop.unless_hurried(self._ready())
 
     @override
     def writes(self, registry: Registry) -> FleetWrites:
         return self._fleet
+
+    async def _ready(self) -> None:
+        with suppress(LostPeerError, TimeoutError):
+            await self._peer.ask(Ready(), WARM_SECS)
 
     def _lags(self, registry: Registry) -> bool:
         workers = registry.fleet.workers.values()

@@ -19,7 +19,7 @@ from smg.server.processes.address import Hold
 from smg.server.processes.board import Table, seats
 from smg.server.processes.broadcast import Broadcast
 from smg.server.processes.figures import Figures
-from smg.server.processes.messages import AddWorker, Begin, Drain, Hurry, Look, Report, Write
+from smg.server.processes.messages import AddWorker, Begin, Drain, Hurry, Look, Ready, Report, Write
 from smg.server.processes.peer import LostPeerError
 from smg.server.processes.post import LEAVE_SECS, Post
 from smg.server.processes.roster import Roster
@@ -143,11 +143,14 @@ class Supervisor:
         )
 
     async def take(self, post: Post, message: AnyMessage) -> AnyMessage | None:
-        """Take a report, or decide what a process wants and have every process do it."""
+        """Take a report, decide what a process wants of the fleet, or have it wait for the others."""
         if isinstance(message, Report):
             self._figures.take(post.number, message.families)
         if isinstance(message, Write):
             return await self._broadcast.write(message)
+        if isinstance(message, Ready):
+            post.ready.set()
+            await asyncio.gather(*(each.ready.wait() for each in self._posts))
         return None
 
     def ended(self, post: Post) -> None:
