@@ -164,7 +164,8 @@ class Worker(ABC):
 
     def occupy(self, tokens: int) -> Ticket:
         """Count a request in; called by its lease. Raises LeaseRefusedError."""
-        if not self.places.take(self.settings.pool.max_in_flight):
+        most = self.settings.pool.max_in_flight
+        if self.in_flight >= most or not self.places.take(most):
             raise LeaseRefusedError("the worker has as many requests as it may")
         ticket = self.breaker.admit()
         if ticket is None:

@@ -6,10 +6,11 @@ import asyncio
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,12 +93,23 @@ class Several:
         return {child.pid for child in psutil.Process(self.process.pid).children()}
 
     async def killed(self, pid: int) -> None:
-        """Kill one of them and wait until its sockets are closed."""
-        process = psutil.Process(pid)
-        process.kill()
-        async with asyncio.timeout(5):
-            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
+        """Kill one of them and wait until it is gone with all its threads, and its sockets are closed."""
+        ended = len(self.logged("process.ended"))
+        os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE_SECS):
+            while len(self.logged("process.ended")) == ended:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+    async def sockets(self, status: str) -> dict[int, int]:
+        """Return how many sockets in this state each of them has on the port that callers reach."""
+
+        def count(pid: int) -> int:
+            with suppress(psutil.Error):
+                found = psutil.Process(pid).net_connections("tcp")
+                return sum(one.status == status and one.laddr.port == self.port for one in found)
+            return 0
+
+        return {pid: await asyncio.to_thread(count, pid) for pid in self.pids()}
 
     async def ended(self) -> int:
         """Return the exit code."""
@@ -140,8 +152,9 @@ async def several(*urls: str, arguments: tuple[str, ...] = (), processes: int = 
             await asyncio.to_thread(process.wait)
             process.stdout.close()
             for pid in running:
-                if psutil.pid_exists(pid) and "smg.server.processes" in psutil.Process(pid).cmdline():
-                    psutil.Process(pid).kill()
+                with suppress(psutil.Error):
+                    if "smg.server.processes" in psutil.Process(pid).cmdline():
+                        psutil.Process(pid).kill()
 
 
 def streamed(max_tokens: int) -> bytes:

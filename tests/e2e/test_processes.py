@@ -88,7 +88,7 @@ async def test_a_killed_process_takes_only_its_own_requests_with_it():
         streams = [callers.create_task(whole(gateway.port, streamed(150))) for _ in range(24)]
         await engine.ledger.until(lambda ledger: ledger.totals.open == 24)
         counted, before = await gateway.counted("smg_router_requests_total"), gateway.pids()
-        shares = await _open_streams(gateway, before)
+        shares = await gateway.sockets(psutil.CONN_ESTABLISHED)
         victim = min(before)
         await gateway.killed(victim)
         async with asyncio.timeout(PATIENCE_SECS):
@@ -104,16 +104,6 @@ async def test_a_killed_process_takes_only_its_own_requests_with_it():
         assert [line["code"] for line in gateway.logged("process.ended")] == [-signal.SIGKILL]
 
 
-async def _open_streams(gateway, pids):
-    """Return how many connections of callers each process has."""
-
-    def count(pid):
-        connections = psutil.Process(pid).net_connections("tcp")
-        return sum(one.status == "ESTABLISHED" and one.laddr.port == gateway.port for one in connections)
-
-    return {pid: await asyncio.to_thread(count, pid) for pid in pids}
-
-
 async def test_a_replacement_has_the_fleet_of_the_others():
     """It serves workers that were registered long after the start, and no caller finds it without them."""
     async with engines(HTTP, engine=INSTANT) as [engine], several() as gateway:
@@ -124,21 +114,9 @@ async def test_a_replacement_has_the_fleet_of_the_others():
             await asyncio.sleep(1.1)  # a report, by which the supervisor knows who is healthy
             await gateway.killed(min(before))
             async with asyncio.timeout(PATIENCE_SECS):
-                while len(gateway.logged("process.started")) < len(gateway.logged("process.ended")) + 2 or (
-                    await _listening(gateway) < 2
-                ):
+                while sum((await gateway.sockets(psutil.CONN_LISTEN)).values()) < 2:
                     assert (await exchange(gateway.port, chat())).status == 200
             assert {answer.status for answer in await gateway.everywhere(chat())} == {200}
-
-
-async def _listening(gateway):
-    """Return how many sockets listen on the gateway's port."""
-
-    def count():
-        connections = [one for pid in gateway.pids() for one in psutil.Process(pid).net_connections("tcp")]
-        return sum(one.status == "LISTEN" and one.laddr.port == gateway.port for one in connections)
-
-    return await asyncio.to_thread(count)
 
 
 async def test_sigterm_drains_all():
