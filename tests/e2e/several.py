@@ -138,23 +138,31 @@ async def several(*urls: str, arguments: tuple[str, ...] = (), processes: int = 
             text=True,
         )
         assert process.stdout is not None
-        running: set[int] = set()
         try:
             lines = [await asyncio.to_thread(process.stdout.readline) for _ in range(3)]
             ports = [int(found[1]) for line in lines[:2] if (found := re.search(r":(\d+)(/metrics)?$", line.strip()))]
             gateway = Several(process, log, *ports)
-            running = gateway.pids()
             await gateway.until_ready(len(urls))
             yield gateway
-            running |= gateway.pids() if process.poll() is None else set()
         finally:
-            process.kill()
-            await asyncio.to_thread(process.wait)
+            await asyncio.to_thread(_end, process)
             process.stdout.close()
-            for pid in running:
-                with suppress(psutil.Error):
-                    if "smg.server.processes" in psutil.Process(pid).cmdline():
-                        psutil.Process(pid).kill()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Have all end at once, so that engines see them leave; who does not is killed."""
+    children = psutil.Process(process.pid).children() if process.poll() is None else []
+    for _ in range(2):
+        with suppress(subprocess.TimeoutExpired):
+            process.send_signal(signal.SIGTERM)
+            process.wait(0.2)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(10)
+    process.kill()
+    process.wait()
+    for child in children:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
 
 
 def streamed(max_tokens: int) -> bytes:

@@ -41,14 +41,14 @@ async def test_so_many_run_at_once_in_all_processes():
     limits = ("--max-concurrent-requests", "6", "--queue-size", "0")
     async with engines(HTTP, engine=SLOW) as [engine], several(engine.url, arguments=limits) as gateway:
         async with asyncio.TaskGroup() as group:
-            streams = [group.create_task(exchange(gateway.port, streamed(150))) for _ in range(6)]
+            streams = [group.create_task(exchange(gateway.port, streamed(400))) for _ in range(6)]
             await engine.ledger.until(lambda ledger: ledger.totals.open == 6)
             assert {answer.status for answer in await gateway.everywhere(chat(), 20)} == {503}
             assert await loads(gateway) == {(6,)}
         assert [stream.result().status for stream in streams] == [200] * 6
         assert await statuses(gateway.port, chat(max_tokens=20), 6) == {200: 6}
         async with asyncio.TaskGroup() as group:
-            broken = [group.create_task(_broken(gateway.port, streamed(200))) for _ in range(6)]
+            broken = [group.create_task(_broken(gateway.port, streamed(400))) for _ in range(6)]
             await engine.ledger.until(lambda ledger: ledger.totals.open == 6)
             await gateway.killed(min(gateway.pids()))
             await engine.ledger.until(lambda ledger: ledger.totals.open < 6)
@@ -96,7 +96,7 @@ async def test_a_worker_is_given_so_many_at_once():
         assert (await gateway.ask("PATCH", f"/workers/{worker['id']}", change))[0] == 202
         await gateway.until_ready(1)
         async with asyncio.TaskGroup() as group:
-            streams = [group.create_task(exchange(gateway.port, streamed(80))) for _ in range(12)]
+            streams = [group.create_task(exchange(gateway.port, streamed(200))) for _ in range(12)]
             await engine.ledger.until(lambda ledger: ledger.totals.open == 3)
             assert await loads(gateway) == {(3,)}
         found = [stream.result().status for stream in streams]
