@@ -70,6 +70,7 @@ class Post:
         self._clock = clock
         self._observer = observer
         self._ending = asyncio.Event()
+        self._word: AnyMessage | None = None
         self._silence = 0
 
     async def keep(self) -> None:
@@ -84,6 +85,7 @@ class Post:
 
     def end(self, word: AnyMessage) -> None:
         """Have the process end as ``word`` says, and no other begin."""
+        self._word = word
         self._ending.set()
         if self.peer is not None:
             self.peer.tell(word)
@@ -104,6 +106,8 @@ class Post:
             peer = await Peer.over(ours, self._observer)
             peer.tell(self._owner.begin(self))
             self.peer = peer  # in one step with what it is told to begin with: no change falls between
+            if self._word is not None:  # the end was wanted while this process was made
+                peer.tell(self._word)
             _ = tasks.spawn(f"watch:{self.number}", self._watch(process))
             await peer.run(self._taken)
         finally:

@@ -92,6 +92,31 @@ async def test_settings_it_cannot_use_fail_the_first_start(monkeypatch):
         assert time.monotonic() - begun >= 0.2 + 0.4
 
 
+class Hasty(Recorder):
+    """Wants the end as soon as it hears of a process, to which there is no line yet."""
+
+    kept: Post | None = None
+
+    def notify(self, event):
+        """End the post."""
+        super().notify(event)
+        if isinstance(event, ProcessStarted) and self.kept is not None:
+            assert self.kept.peer is None
+            self.kept.end(Drain())
+
+
+async def test_a_process_that_is_just_being_made_hears_of_the_end():
+    """Whoever wants the end while there is no line yet does not wait for it in vain."""
+    owner, heard = Owner(), Hasty()
+    heard.kept = Post(1, owner, MonotonicClock(), heard)
+    await asyncio.wait_for(heard.kept.keep(), 20)
+    owner.memory.close()
+
+    assert [event.code for event in heard.of(ProcessEnded)] == [0]
+    with suppress(ChildProcessError):
+        await heard.kept.started
+
+
 async def test_a_process_that_hangs_is_replaced(monkeypatch):
     """Stopped, it says nothing; so it is killed, and another begins."""
     async with post(Owner()) as (kept, heard):
