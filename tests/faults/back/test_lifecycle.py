@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import random
 import time
 from contextlib import AsyncExitStack
@@ -196,15 +195,6 @@ async def test_w11_counters_come_to_rest(mode):
             await scene.ask(f"even{number}", stream=True)
         shares = [sum(one.backend == b.name for one in scene.book.attempts[before:]) for b in scene.backends]
         assert max(shares) - min(shares) <= 80 / 4 * 0.05 * 2
-
-
-@pytest.fixture
-def unburdened():
-    """Put the test run's own objects aside: to look through them takes longer than what is judged here."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.mark.usefixtures("unburdened")

@@ -22,6 +22,8 @@ from tests.faults.profile import SIZE
 from tests.faults.proof.callers import in_lanes
 from tests.faults.report import figure
 
+pytestmark = pytest.mark.usefixtures("unburdened")
+
 ACTIONS = {"short": 12, "scaled": 100, "full": 1_000}[SIZE]
 STREAMS = {"short": 200, "scaled": 2_000, "full": 20_000}[SIZE]
 """At least so many of each mode; the load ends with the last action."""

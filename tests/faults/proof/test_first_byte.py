@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.faults.back.book import Attempt
     from tests.faults.back.steps import Script
 
+pytestmark = pytest.mark.usefixtures("unburdened")
+
 STREAMS = {"short": 60, "scaled": 1_200, "full": 25_000}[SIZE]
 """Of each mode."""
 LANES = 20

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.faults.processes import Program
     from tests.faults.report import Record
 
+pytestmark = pytest.mark.usefixtures("unburdened")
+
 STREAMS = {"short": 100, "scaled": 2_000, "full": 10_000}[SIZE]
 FULL = 10_000
 GATEWAYS = 2

@@ -20,6 +20,8 @@ from tests.faults.profile import SIZE
 from tests.faults.proof.callers import at_rate, call, leave, p99
 from tests.faults.report import figure
 
+pytestmark = pytest.mark.usefixtures("unburdened")
+
 RATE = 200
 ROUNDS = {"short": 1, "scaled": 3, "full": 5}[SIZE]
 SAMPLES = {"short": 100, "scaled": 1_000, "full": 2_000}[SIZE]
