@@ -63,5 +63,6 @@ async def test_watch(benchmark):
             watch.head()
             watch.output()
             watch.chunk()
+        return watch
 
-    benchmark(exchange)
+    assert isinstance(benchmark(exchange), Watch)

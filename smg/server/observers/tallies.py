@@ -65,7 +65,7 @@ class Timings(Collector):
         """Tell times apart by ``bounds``, which rise; each is the longest time of its bucket."""
         self._words = (name, documentation, labels)
         self._bounds = (*bounds, float("inf"))
-        self._names = [str(floatToGoString(bound)) for bound in self._bounds]  # type: ignore[no-untyped-call]
+        self._names = [str(floatToGoString(bound)) for bound in self._bounds]  # type: ignore[no-untyped-call]  # theirs
         self._counts: defaultdict[Labels, list[int]] = defaultdict(lambda: [0] * len(self._bounds))
         self._sums: defaultdict[Labels, float] = defaultdict(float)
 

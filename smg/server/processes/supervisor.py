@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from smg.core.clock import MonotonicClock
 from smg.core.errors import ConfigError, GatewayError
@@ -15,6 +15,7 @@ from smg.core.tasks import Tasks
 from smg.server.lifecycle import LAST_WORD_SECS, caller_limits
 from smg.server.metrics_page import show_metrics
 from smg.server.observers.logs import LogObserver
+from smg.server.observers.tallies import Counts
 from smg.server.processes.address import Hold
 from smg.server.processes.board import Table, seats
 from smg.server.processes.broadcast import Broadcast
@@ -55,12 +56,12 @@ class Supervisor:
         self._roster = Roster(settings.worker_defaults, seats(settings))
         self._broadcast = Broadcast(self._roster, self._peers)
         self._figures = Figures(lambda: self._roster.urls)
-        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._metrics = CollectorRegistry()
         self._metrics.register(self._figures)
         serving = Gauge("smg_processes", "Processes that have begun.", registry=self._metrics)
         serving.set_function(lambda: len(self._peers()))
-        self._ends = Counter("smg_process_ends_total", "Processes that ended, asked or not.", registry=self._metrics)
+        self._ends = Counts("smg_process_ends_total", "Processes that ended, asked or not.", (), [()])
+        self._metrics.register(self._ends)
         self._page_listener: Listener | None = None
 
     @property
@@ -155,7 +156,7 @@ class Supervisor:
 
     def ended(self, post: Post) -> None:
         """Keep what a process has counted."""
-        self._ends.inc()
+        self._ends.of[()] += 1
         self._table.clear(post.number - 1)
         self._figures.gone(post.number)
 
