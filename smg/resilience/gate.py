@@ -3,7 +3,8 @@
 Theory: a place is RUNNING, WAITING or GONE. Whoever leaves while running hands the place to the first in line that
 still has time, so the number running never dips below what could run nor rises above the limit, and nobody who comes
 later overtakes. Whoever leaves the line frees its place in it at once. All wait equally long, so the line is also in
-the order of its deadlines. Who waits for what, and how it is woken, is the user's: ``leave`` and ``expire`` say whom.
+the order of its deadlines. When who waits gives up, and how it is woken, is the user's: ``leave`` and ``advance`` say
+whom.
 
 Several gates may keep one limit, each for the requests that come to it. A place is then held by whoever of all has it,
 and free for whoever of all has waited longest; who waits must look now and then (``advance``), since nobody says when
@@ -66,11 +67,6 @@ class Gate:
         """Places in line now, 0 to the queue's size."""
         return len(self._line)
 
-    @property
-    def next_deadline(self) -> float | None:
-        """Clock reading at which the first in line has waited too long; None if nobody waits."""
-        return next((place.deadline for place in self._line), None)
-
     def enter(self) -> Place | None:
         """Return a place that runs or waits, or None where even the line is full."""
         now = self._clock.now()
@@ -106,14 +102,6 @@ class Gate:
             heir = None
         self._claim(now)
         return heir
-
-    def expire(self) -> list[Place]:
-        """Put those out of the line who have waited too long, and return them to be woken: their state is GONE."""
-        now = self._clock.now()
-        late = [place for place in self._line if place.deadline <= now]
-        for place in late:
-            self.leave(place)
-        return late
 
     def _heir(self, now: float) -> Place | None:
         """Return the first in line that still has time."""

@@ -76,21 +76,6 @@ def test_leaving_twice_is_harmless():
     assert one.running == 1
 
 
-def test_who_has_waited_too_long_is_put_out():
-    """At its deadline a place is gone, and only those behind it still wait."""
-    one, clock = gate()
-    entered(one)
-    late = entered(one)
-    clock.time += 4
-    later = entered(one)
-    clock.time = one.next_deadline or 0.0
-    out = one.expire()
-
-    assert out == [late]
-    assert (late.state, later.state) == (GONE, WAITING)
-    assert one.next_deadline == clock.time + 4
-
-
 def test_nobody_is_woken_too_late():
     """A place that is handed over after a deadline goes to the next in line, or is free."""
     one, clock = gate()
@@ -100,13 +85,7 @@ def test_nobody_is_woken_too_late():
 
     assert heir is None
     assert (one.running, late.state) == (0, WAITING)
-    assert one.next_deadline == clock.time
     assert entered(one).state is RUNNING
-
-
-def test_an_empty_line_has_no_deadline():
-    """Nobody waits, so there is nothing to look at."""
-    assert gate()[0].next_deadline is None
 
 
 class Shared:
@@ -202,7 +181,7 @@ def test_who_stops_waiting_gives_up_its_turn():
     clock.time += 5
     later = entered(one)
     clock.time = late.deadline
-    assert two.expire() == [late]
+    two.leave(late)
     assert one.leave(younger) is later
 
 
@@ -260,11 +239,11 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule(step=STEPS, look=st.booleans())
     def wait(self, step, look):
-        """Time passes, and sometimes somebody looks for those who have waited too long."""
+        """Time passes, and sometimes those who have waited too long give up."""
         self.clock.time += step
         if look:
             late = [place for place in self.line if place.deadline <= self.clock.time]
-            assert self.gate.expire() == late
+            assert [self.gate.leave(place) for place in late] == [None] * len(late)
             self.line = [place for place in self.line if place not in late]
             self.gone += late
 
@@ -273,7 +252,6 @@ class GateMachine(RuleBasedStateMachine):
         """Counts are what the lists say, within their limits, and each place knows where it stands."""
         assert self.gate.running == len(self.run) <= self.limit
         assert self.gate.waiting == len(self.line) <= self.queue_size
-        assert self.gate.next_deadline == (self.line[0].deadline if self.line else None)
         for state, places in ((RUNNING, self.run), (WAITING, self.line), (GONE, self.gone)):
             assert all(place.state is state for place in places)
 
