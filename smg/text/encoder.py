@@ -1,5 +1,6 @@
 """Texts and conversations encoded without holding up the event loop, with a memory of what was encoded.
 
+A conversation is encoded in pieces, so that of one that goes on, or begins as others do, only what is new is encoded.
 Short texts are encoded where they stand, since handing them to a thread takes longer. Long ones wait, in order
 and with a deadline, for one of a few threads; at most so many jobs are handed over as there are threads, so a
 caller that leaves while it waits leaves nothing behind.
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from smg.text.encoding_cache import EncodingCache
@@ -18,6 +20,7 @@ from smg.text.errors import TemplateBudgetError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from smg.text.encoding_cache import Key
     from smg.text.template import ChatTemplate
     from smg.text.tokenizer import Tokenizer
 
@@ -54,17 +57,21 @@ class Encoder:
             TokenizerError: The text is not valid unicode.
             TimeoutError: No thread came to it in time, or too many texts wait already.
         """
-        key = (tokenizer.fingerprint, add_special_tokens, text)
-        ids = self._cache.find(key)
-        if ids is None:
-            ids = await self._encode(tokenizer, text, add_special_tokens)
+        pieces = [text] if add_special_tokens else tokenizer.cuts.pieces(text)
+        keys = [(tokenizer.fingerprint, add_special_tokens, piece) for piece in pieces]
+        found = {key: ids for key in keys if (ids := self._cache.find(key)) is not None}
+        missing = [key for key in dict.fromkeys(keys) if key not in found]
+        for key, ids in zip(missing, await self._encode(tokenizer, missing), strict=True):
             self._cache.keep(key, ids)
-        return ids
+            found[key] = ids
+        return [*chain.from_iterable(found[key] for key in keys)]
 
-    async def _encode(self, tokenizer: Tokenizer, text: str, special: bool) -> list[int]:  # noqa: FBT001  # own use
-        if len(text) < INLINE_CHARS:
-            return tokenizer.encode(text, add_special_tokens=special)
-        return await self._in_thread(lambda: tokenizer.encode(text, add_special_tokens=special))
+    async def _encode(self, tokenizer: Tokenizer, keys: Sequence[Key]) -> list[list[int]]:
+        def encode() -> list[list[int]]:
+            return [tokenizer.encode(text, add_special_tokens=special) for _, special, text in keys]
+
+        short = sum(len(text) for _, _, text in keys) < INLINE_CHARS
+        return encode() if short else await self._in_thread(encode)
 
     async def render(self, template: ChatTemplate, messages: Sequence[Mapping[str, Any]], **options: Any) -> str:
         """Return the conversation as text; ``options`` are those of ``ChatTemplate.render`` but time.

@@ -1,4 +1,4 @@
-"""Ids of texts met before, the least recently used forgotten first."""
+"""Ids of texts and of their pieces met before, the least recently used forgotten first."""
 
 from __future__ import annotations
 

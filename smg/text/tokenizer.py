@@ -8,6 +8,7 @@ import msgspec
 import tokenizers
 
 from smg.text import model_facts
+from smg.text.cuts import Cuts
 from smg.text.errors import TokenizerError
 from smg.text.longest_token import longest_token_bytes
 from smg.text.model_files import ModelFiles
@@ -15,7 +16,7 @@ from smg.text.spelling import Spelling
 from smg.text.template import ChatTemplate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
 
@@ -40,6 +41,7 @@ class Tokenizer:
         spelling: How token names spell bytes.
         special_ids: What ``skip_special_tokens`` leaves out.
         whole_texts: The tokens that are texts by themselves.
+        cuts: Where a conversation may be cut to be encoded in pieces.
     """
 
     def __init__(self, files: ModelFiles) -> None:
@@ -49,6 +51,7 @@ class Tokenizer:
         self.spelling = Spelling.of(decoder)
         self.special_tokens = model_facts.special_tokens(files.configs)
         self.special_ids = self._mark_special()
+        self.cuts = Cuts(self._added(), (*files.templates.values(), *self.special_tokens.values()))
         self._bytes: dict[int, bytes] = {}  # filled as ids are met; never more than the vocabulary
         self.whole_texts = WholeTexts(self)
         self.eos_token_ids = model_facts.eos_ids(files.configs) | self._own_eos()
@@ -129,6 +132,9 @@ class Tokenizer:
         self._library.add_special_tokens(named)
         added = self._library.get_added_tokens_decoder()
         return frozenset(token_id for token_id, token in added.items() if token.special)
+
+    def _added(self) -> Collection[tokenizers.AddedToken]:
+        return self._library.get_added_tokens_decoder().values()
 
     def _own_eos(self) -> frozenset[int]:
         token_id = self._library.token_to_id(self.special_tokens.get("eos_token", ""))

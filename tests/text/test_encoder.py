@@ -70,6 +70,21 @@ async def test_long_text_is_encoded_once(encoder: Encoder, tokenizer: Tokenizer)
     assert await busy == ["done"]
 
 
+async def test_a_conversation_that_goes_on_is_not_encoded_again(encoder: Encoder, tokenizer: Tokenizer) -> None:
+    """What was encoded for the last turn is known; a short new turn, and what begins alike, needs no thread."""
+    begin = f"<|im_start|>system\n{LONG}<|im_end|>\n"
+    longer = f"{begin}<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"
+    expected = tokenizer.encode(longer, add_special_tokens=False)
+    await encoder.encode(tokenizer, begin, add_special_tokens=False)
+    gate = Gate()
+    busy = asyncio.gather(encoder._in_thread(gate))
+    await until_running(gate)
+
+    assert await encoder.encode(tokenizer, longer, add_special_tokens=False) == expected
+    gate.may_end.set()
+    assert await busy == ["done"]
+
+
 async def test_late_text_is_given_up(tokenizer: Tokenizer) -> None:
     """A text that no thread comes to in time ends in ``TimeoutError``, and leaves its place to others."""
     encoder = Encoder(threads=1, timeout_secs=0.05)
