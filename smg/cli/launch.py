@@ -79,8 +79,10 @@ def run(args: argparse.Namespace) -> int:
 
 async def serve(settings: Settings) -> None:
     """Run one gateway until a signal has ended it."""
+    from smg.server.descriptors import allow_descriptors  # noqa: PLC0415
     from smg.server.observers.logs import set_up_logging  # noqa: PLC0415
 
+    allow_descriptors()
     several = settings.server.processes > 1
     set_up_logging(settings.log, process=0 if several else None)  # before grpc, which reads then how much to write
     async with _several(settings) if several else _one(settings) as gateway:

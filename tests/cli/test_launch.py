@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import signal
 import urllib.request
 
@@ -116,3 +117,15 @@ def test_taken_port_is_one_line():
             assert second.returncode == 2
             assert error.startswith(f"smg: cannot listen on 127.0.0.1:{port}: ")
             assert error.count("\n") == 1
+
+
+def test_as_many_descriptors_as_the_user_may():
+    """A shell's low limit is no limit of streams: the gateway raises it as far as it may."""
+    low, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+    try:
+        with smg("launch", "--host", "127.0.0.1", "--port", "0", "--prometheus-port", "0") as process:
+            lines_until(process, "to start with")
+            assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (most, most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (low, most))
