@@ -22,9 +22,15 @@ from scripts.bench.scenarios import CHUNKS, PAUSE_MS, SCENARIOS
 from scripts.bench.targets import TARGETS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scripts.bench.programs import Program
     from scripts.bench.scenarios import Scenario
     from scripts.bench.targets import Target
+
+
+NARROW, WIDE = 2, 6
+FRESH = frozenset({"fresh", "wide"})
 
 
 class Ring:
@@ -34,9 +40,8 @@ class Ring:
         self._stack = stack
         self._folder = folder
         self._gateways: dict[tuple[str, str], Program] = {}
-        numbers = (CHUNKS, PAUSE_MS)
-        self._http = [self._engine("http_engine", number, *numbers) for number in range(2)]
-        self._grpc = self._engine("grpc_engine", 0, *numbers, self._model())
+        self._http: list[Program] = []
+        self._grpc = self._engine("grpc_engine", 0, CHUNKS, PAUSE_MS, self._model())
 
     def _model(self) -> Path:
         from tests.text.tokenizers_made import make_model_dir  # noqa: PLC0415
@@ -51,25 +56,30 @@ class Ring:
         program.wait_listening()
         return program
 
-    def engine(self, scenario: Scenario) -> Program:
-        """Return the engine that callers could have asked directly."""
-        return self._grpc if scenario.fleet == "grpc" else self._http[0]
+    def engines(self, scenario: Scenario) -> list[Program]:
+        """Return the engines behind the gateway, each of which callers could have asked directly."""
+        if scenario.fleet == "grpc":
+            return [self._grpc]
+        many = WIDE if scenario.fleet == "wide" else NARROW
+        while len(self._http) < many:
+            self._http.append(self._engine("http_engine", len(self._http), CHUNKS, PAUSE_MS))
+        return self._http[:many]
 
     def visit(self, target: Target, scenario: Scenario, secs: float) -> dict[str, float]:
         """Load one gateway once."""
+        engines = self.engines(scenario)
         with ExitStack() as stack:
-            if scenario.fleet == "fresh":
-                gateway = self._start(stack, target, "fresh")
+            if scenario.fleet in FRESH:
+                gateway = self._start(stack, target, scenario.fleet, engines)
             else:
                 key = (target.name, scenario.fleet)
-                gateway = self._gateways.get(key) or self._start(self._stack, target, scenario.fleet)
+                gateway = self._gateways.get(key) or self._start(self._stack, target, scenario.fleet, engines)
                 self._gateways[key] = gateway
-            return scenario.run(gateway, self.engine(scenario), secs)
+            return scenario.run(gateway, engines, secs)
 
-    def _start(self, stack: ExitStack, target: Target, fleet: str) -> Program:
-        urls = [f"http://127.0.0.1:{engine.port}" for engine in self._http]
-        if fleet == "grpc":
-            urls = [f"grpc://127.0.0.1:{self._grpc.port}"]
+    def _start(self, stack: ExitStack, target: Target, fleet: str, engines: Sequence[Program]) -> Program:
+        scheme = "grpc" if fleet == "grpc" else "http"
+        urls = [f"{scheme}://127.0.0.1:{engine.port}" for engine in engines]
         place, port = self._folder / f"{target.name}-{fleet}", free_port()
         place.mkdir(exist_ok=True)
         gateway = stack.enter_context(running(target.command(urls, port, place), port, place / "log"))
@@ -104,7 +114,11 @@ def arguments() -> argparse.Namespace:
         default="ours,smg,vllm-router,nginx",
         help="gateways, of ours, ours x2, smg, vllm-router, litellm, nginx",
     )
-    parser.add_argument("--scenarios", default=",".join(SCENARIOS), help=f"of {' '.join(SCENARIOS)}")
+    parser.add_argument(
+        "--scenarios",
+        default=",".join(name for name, scenario in SCENARIOS.items() if scenario.usual),
+        help=f"of {' '.join(SCENARIOS)}",
+    )
     parser.add_argument("--rounds", type=int, default=5, help="visits to each gateway")
     parser.add_argument("--secs", type=float, default=4.0, help="length of a visit")
     parser.add_argument("--out", help="file for every round's figures as JSON")

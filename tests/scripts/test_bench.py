@@ -52,6 +52,7 @@ def test_a_short_run_measures_our_gateway(tmp_path):
     assert figures["failed"] == [0.0]
     assert figures["cpu us/request"][0] > 0
     assert figures["requests/s"][0] > 0
+    assert 0 < figures["cores used, %"][0] < 110
 
 
 def test_two_processes_are_measured_by_one():
@@ -59,6 +60,14 @@ def test_two_processes_are_measured_by_one():
     figures = {"ours": {"cpu us/request, paced": 100.0}, "ours x2": {"cpu us/request, paced": 111.0}}
 
     assert [line.split()[-1] for line in shown(figures) if "goal" in line] == ["MISSED"]
+
+
+@pytest.mark.parametrize(("used", "verdict"), [(90.0, "met"), (89.9, "MISSED")])
+def test_two_processes_are_to_use_the_cores(used, verdict):
+    """No ratio of two gateways, but what the cores could serve."""
+    lines = [line for line in shown({"ours x2": {"cores used, %": used}}) if "goal" in line]
+
+    assert [line.split()[-1] for line in lines] == [verdict]
 
 
 def test_a_paced_run_measures_two_processes(tmp_path):
