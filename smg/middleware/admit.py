@@ -1,10 +1,13 @@
-"""Lets in as many requests as the limits allow; the rest wait in line or are refused at once."""
+"""Lets in as many requests as the limits allow; the rest wait in line or are refused at once.
+
+A body comes as slowly as its caller likes to send it, so no place is held, and none in line, until it is here.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from smg.core.errors import OverloadedError, RateLimitedError
 from smg.resilience.bucket import TokenBucket
@@ -13,13 +16,17 @@ from smg.resilience.settings import BucketSettings, GateSettings
 from smg.resilience.shares import ALONE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
     from smg.core.clock import Clock
     from smg.core.request import Handler, Request, Sink
     from smg.middleware.settings import CallerSettings, ConcurrencySettings, LimitSettings, RateSettings
     from smg.resilience.gate import Place
     from smg.resilience.shares import Mark, Shares
+
+R = TypeVar("R")
+Serve: TypeAlias = "Callable[[R, Sink], Awaitable[None]]"
+"""Answers a request, in whatever form, into a sink."""
 
 RETRY_AFTER_SECS = 1.0
 NEVER_SECS = 3600.0
@@ -37,6 +44,11 @@ class Line:
         self._looking: asyncio.TimerHandle | None = None
         self._waiting: dict[Place, asyncio.Future[None]] = {}
 
+    def require_room(self) -> None:
+        """Raise OverloadedError where a request would be refused if it were complete."""
+        if self._gate.full:
+            raise _overloaded()
+
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
         """Hold a place for the length of the block.
@@ -46,7 +58,7 @@ class Line:
         """
         place = self._gate.enter()
         if place is None:
-            raise OverloadedError("the gateway serves as many requests as it may", retry_after_secs=RETRY_AFTER_SECS)
+            raise _overloaded()
         try:
             if place.state is PlaceState.WAITING:
                 await self._wait(place)
@@ -84,14 +96,30 @@ class Line:
             turn.set_result(None)
 
 
-def admitting(handler: Handler, line: Line | None) -> Handler:
+def _overloaded() -> OverloadedError:
+    return OverloadedError("the gateway serves as many requests as it may", retry_after_secs=RETRY_AFTER_SECS)
+
+
+def admitting(serve: Serve[R], line: Line | None) -> Serve[R]:
     """Have each request hold a place in ``line`` until its answer has ended."""
+    if line is None:
+        return serve
+
+    async def admitted(request: R, sink: Sink) -> None:
+        async with line.place():
+            await serve(request, sink)
+
+    return admitted
+
+
+def fending(handler: Handler, line: Line | None) -> Handler:
+    """Refuse requests at once, their bodies unread, while ``line`` is full."""
     if line is None:
         return handler
 
-    async def handle(request: Request, sink: Sink) -> None:
-        async with line.place():
-            await handler(request, sink)
+    def handle(request: Request, sink: Sink) -> Awaitable[None]:
+        line.require_room()
+        return handler(request, sink)
 
     return handle
 
@@ -146,12 +174,16 @@ class Admission:
         self._line = _line(settings.concurrency, clock, shares)
 
     def around(self, handler: Handler) -> Handler:
-        """Return ``handler`` within the limits.
+        """Return ``handler`` behind what can be told of a request before its body is here.
 
         The rates are asked first, so that who is refused never waits; and the caller's own before that of all, so that
         who is beyond its own takes nothing of theirs.
         """
-        return rationing_each(rationing(admitting(handler, self._line), self._bucket), self._buckets)
+        return rationing_each(rationing(fending(handler, self._line), self._bucket), self._buckets)
+
+    def within(self, serve: Serve[R]) -> Serve[R]:
+        """Return ``serve``, which is given complete requests, within the limit of those that run at once."""
+        return admitting(serve, self._line)
 
 
 def _bucket(rate: RateSettings, clock: Clock, full_at: Mark) -> TokenBucket | None:

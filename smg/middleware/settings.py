@@ -30,7 +30,7 @@ class RateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ConcurrencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many requests run at once, from admission to the answer's last byte; beyond it 503.
+    """How many requests run at once, from their last byte to the answer's; beyond it 503.
 
     Attributes:
         limit: Running at once; None is no limit.

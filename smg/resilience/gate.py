@@ -67,6 +67,12 @@ class Gate:
         """Places in line now, 0 to the queue's size."""
         return len(self._line)
 
+    @property
+    def full(self) -> bool:
+        """Whether who came now would find neither a place to run nor one in line."""
+        beyond = len(self._line) >= self._settings.queue_size
+        return beyond and (bool(self._line) or self._places.everywhere >= self._settings.limit)
+
     def enter(self) -> Place | None:
         """Return a place that runs or waits, or None where even the line is full."""
         now = self._clock.now()

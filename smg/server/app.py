@@ -107,7 +107,7 @@ def faults(parts: Parts) -> Callable[[GatewayError], Handler]:
 
 
 def _serving(parts: Parts) -> tuple[Route, ...]:
-    handlers = InferenceHandlers(parts.inference, lambda: parts.registry.fleet, parts.limits)
+    handlers = InferenceHandlers(parts.admission.within(parts.inference), lambda: parts.registry.fleet, parts.limits)
     around = parts.admission.around
     return tuple(
         Route("POST", path, around(handlers.handler(endpoint)), Access.SERVING) for path, endpoint in SPELLINGS

@@ -176,7 +176,7 @@ class Gateway:
             admission=Admission(self._settings.limits, self._settings.callers, self._clock, self._seat.shares),
             registry=self.registry,
             writes=self._seat.writes(self.registry),
-            inference=attempts,
+            inference=attempts.route,
             running=self._running,
             draining=lambda: self.draining,
             clock=self._clock,

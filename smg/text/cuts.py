@@ -28,9 +28,7 @@ class Cuts:
 
     def __init__(self, added: Collection[AddedToken], used: Collection[str]) -> None:
         """Cut before those of the ``added`` tokens that stand in one of ``used``, the texts that write them."""
-        barred = set("".join(token.content if _looks_back(token) else token.content[1:] for token in added))
-        safe = [token.content for token in added if token.content and token.content[0] not in barred]
-        wanted = [content for content in safe if any(content in text for text in used)]
+        wanted = [content for content in _safe(added) if any(content in text for text in used)]
         self._before = re.compile("|".join(map(re.escape, wanted))) if wanted else NOWHERE
 
     def pieces(self, text: str) -> list[str]:
@@ -47,6 +45,14 @@ class Cuts:
             yield at
 
 
+def _safe(added: Collection[AddedToken]) -> list[str]:
+    """Return those that are found whatever stands before them; none where one asks for the edges of a word."""
+    if any(token.single_word for token in added):
+        return []
+    barred = set("".join(token.content if _looks_back(token) else token.content[1:] for token in added))
+    return [token.content for token in added if token.content[:1] not in {"", *barred}]
+
+
 def _looks_back(token: AddedToken) -> bool:
     """Tell whether what stands before a token, or becomes of it, decides on its being found."""
-    return token.lstrip or token.single_word or token.normalized
+    return token.lstrip or token.normalized

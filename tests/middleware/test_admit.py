@@ -65,7 +65,7 @@ async def turns(count: int = 5) -> None:
 async def test_so_many_run_so_many_wait_the_rest_is_refused():
     """Two run, one waits, the fourth is told to come back; when one ends the waiting one runs."""
     slow = Slow()
-    handler = admission(2, 1).around(slow)
+    handler = admission(2, 1).within(slow)
     async with asyncio.TaskGroup() as group:
         for _ in range(3):
             group.create_task(ask(handler))
@@ -78,10 +78,28 @@ async def test_so_many_run_so_many_wait_the_rest_is_refused():
     assert slow.running == 0
 
 
+async def test_no_body_is_asked_for_that_would_be_refused():
+    """While some run and some wait as many as may, the rest is refused before it is complete; then no more."""
+    slow, early = Slow(), Slow()
+    limits = admission(1, 1)
+    early.go.set()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2):
+            await ask(limits.around(early))
+            group.create_task(ask(limits.within(slow)))
+            await turns()
+        with pytest.raises(OverloadedError):
+            await ask(limits.around(early))
+        slow.go.set()
+    await ask(limits.around(early))
+
+    assert (early.running, slow.running) == (0, 0)
+
+
 async def test_who_leaves_the_line_frees_its_place():
     """A waiting caller who goes away is never served, and another may wait instead."""
     slow = Slow()
-    handler = admission(1, 1).around(slow)
+    handler = admission(1, 1).within(slow)
     loop = asyncio.get_running_loop()
     tasks = [loop.create_task(ask(handler)) for _ in range(2)]
     await turns()
@@ -99,7 +117,7 @@ async def test_who_leaves_the_line_frees_its_place():
 async def test_one_waits_only_so_long():
     """The wait has a deadline."""
     slow = Slow()
-    handler = admission(1, 5, 0.02).around(slow)
+    handler = admission(1, 5, 0.02).within(slow)
     running = asyncio.get_running_loop().create_task(ask(handler))
     await turns()
     with pytest.raises(OverloadedError):
@@ -187,7 +205,9 @@ async def test_no_limit_costs_nothing():
 
     callers = [CallerSettings(name="a", api_key="k")]
 
-    assert Admission(LimitSettings(), callers, MonotonicClock()).around(slow) is slow
+    free = Admission(LimitSettings(), callers, MonotonicClock())
+
+    assert (free.around(slow), free.within(slow)) == (slow, slow)
 
 
 async def test_lines_of_one_limit_wake_one_another():

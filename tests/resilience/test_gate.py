@@ -30,8 +30,12 @@ def entered(at: Gate) -> Place:
 def test_some_run_some_wait_the_rest_is_refused():
     """With one place and a line of two, the fourth is turned away."""
     one, _ = gate()
-    places = [one.enter() for _ in range(4)]
+    full, places = [], []
+    for _ in range(4):
+        full.append(one.full)
+        places.append(one.enter())
 
+    assert full == [False, False, False, True]
     assert [place and place.state for place in places] == [RUNNING, WAITING, WAITING, None]
     assert (one.running, one.waiting) == (1, 2)
 
@@ -39,9 +43,11 @@ def test_some_run_some_wait_the_rest_is_refused():
 def test_without_a_line_who_cannot_run_is_refused():
     """A line of no length takes nobody."""
     one, _ = gate(queue_size=0)
-    entered(one)
+    place = entered(one)
 
-    assert one.enter() is None
+    assert (one.full, one.enter()) == (True, None)
+    one.leave(place)
+    assert not one.full
 
 
 def test_the_first_in_line_runs_next():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from smg.core.words import Endpoint
 from smg.middleware.admit import Admission
 from smg.middleware.authenticate import Access, Keys
 from smg.middleware.finishing import Running
-from smg.middleware.settings import CallerSettings, LimitSettings
+from smg.middleware.settings import CallerSettings, ConcurrencySettings, LimitSettings
 from smg.server.app import Parts, faults, front, routes
 from smg.server.settings import ServerSettings
 from smg.wire.guard import JsonLimits
@@ -22,11 +24,9 @@ JSON = ((b"content-type", b"application/json"),)
 PROBES = {"/liveness", "/readiness", "/health", "/health_generate"}
 
 
-class Told:
-    """Answers every inference request with where it would go."""
-
-    async def route(self, request: Any, sink: Any) -> Any:
-        reply(sink, 200, f"{request.endpoint.name} {request.path} {request.model}".encode())
+async def tell(request: Any, sink: Any) -> None:
+    """Answer an inference request with where it would go."""
+    reply(sink, 200, f"{request.endpoint.name} {request.path} {request.model}".encode())
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def parts() -> Any:
         admission=Admission(LimitSettings(), (), StepClock()),
         registry=registry,
         writes=registry,
-        inference=Told(),
+        inference=tell,
         running=Running(),
         draining=lambda: False,
         clock=StepClock(),
@@ -99,6 +99,27 @@ async def test_spellings_lead_to_the_engines_own_path(parts: Any, path: Any, end
     sink = await _ask(parts, "POST", path, key=b"k", headers=JSON, body=b'{"model": "m"}', query="a=b")
 
     assert sink.body.decode() == f"{endpoint.name} {upstream}?a=b m"
+
+
+async def test_who_sends_slowly_holds_no_place(parts: Any) -> None:
+    """Where one may run at once and nobody wait, a request whose body is still on its way keeps nobody out."""
+    limits = LimitSettings(concurrency=ConcurrencySettings(limit=1, queue_size=0))
+    limited = replace(parts, admission=Admission(limits, (), StepClock()))
+    here = asyncio.Event()
+
+    async def receive() -> bytes:
+        await here.wait()
+        return b'{"model": "m"}'
+
+    slow, sink = request("POST", "/v1/chat/completions", headers=(*JSON, (b"x-api-key", b"k"))), RecordingSink()
+    slow.receive = receive
+    task = asyncio.ensure_future(front(limited)(slow, sink))
+    await asyncio.sleep(0)  # lets it begin
+    quick = await _ask(limited, "POST", "/v1/completions", key=b"k", headers=JSON, body=b'{"model": "m"}')
+    here.set()
+    await task
+
+    assert (quick.status, sink.status) == (200, 200)
 
 
 async def test_fault_before_routing_has_all_of_an_answer(parts: Any) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from smg.core.errors import InvalidRequestError, NoWorkerError, UnsupportedMediaTypeError
 from smg.core.request import InferenceRequest
 from smg.wire.routing import read_routing, steps_of_routing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator
 
     from smg.core.request import Handler, Request, Sink
     from smg.core.words import Endpoint
@@ -27,12 +27,8 @@ JSON = b"application/json"
 CHARSETS = frozenset({b"", b"charset=utf-8", b'charset="utf-8"', b"charset=utf8"})
 
 
-class Inference(Protocol):
-    """Answers inference requests; the attempt loop."""
-
-    async def route(self, request: InferenceRequest, sink: Sink) -> None:
-        """Answer one."""
-        ...
+Inference: TypeAlias = "Callable[[InferenceRequest, Sink], Awaitable[None]]"
+"""Answers an inference request; the attempt loop does."""
 
 
 class InferenceHandlers:
@@ -49,7 +45,7 @@ class InferenceHandlers:
 
         async def handle(request: Request, sink: Sink) -> None:
             check_media_type(request)
-            await self._inference.route(await self._read(request, endpoint), sink)
+            await self._inference(await self._read(request, endpoint), sink)
 
         return handle
 
