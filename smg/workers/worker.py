@@ -12,6 +12,7 @@ from smg.core.events import BreakerMoved, WorkerLifeChanged
 from smg.core.generation import EngineFacts
 from smg.core.words import ConnectionMode, LifeState, Runtime
 from smg.resilience.breaker import CircuitBreaker
+from smg.workers.cooldown import Cooldown
 from smg.workers.lease import Lease
 from smg.workers.life import Life
 
@@ -90,7 +91,7 @@ class Worker(ABC):
         self.places = birth.places
         self._clock = birth.clock
         self._observer = birth.observer
-        self._cooling: asyncio.TimerHandle | None = None
+        self._cooldown = Cooldown(self.breaker, birth.clock, self._tell_change)
         self._idle = asyncio.Event()
         self._idle.set()
         self.life = Life(LifeState.PENDING, "not yet probed", birth.clock.now())
@@ -212,16 +213,10 @@ class Worker(ABC):
         if new is not old:
             self._observer.notify(BreakerMoved(self.id, self.url, old.value, new.value))
         self.changed()
-        if self._cooling is not None:
-            self._cooling.cancel()
-        self._cooling = None
-        if (at := self.breaker.retry_at) is not None:
-            self._cooling = asyncio.get_running_loop().call_later(max(0.0, at - self._clock.now()), self._cooled)
+        self._cooldown.follow()
 
-    def _cooled(self) -> None:
-        self._cooling = None
-        self.breaker.tick()
-        self.changed()
+    def _tell_change(self) -> None:
+        self.changed()  # whoever listens now
 
     def adopt(self, old: Worker) -> None:
         """Take over what is known of the engine from the worker this one replaces; not its load."""
