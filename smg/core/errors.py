@@ -45,11 +45,16 @@ class GatewayError(Exception):
 
 
 class DownstreamError(GatewayError):
-    """The caller's side is at fault: never retried, never counted against a worker."""
+    """The caller's side is at fault: never retried, never counted against a worker.
+
+    Attributes:
+        by_worker: A worker said so, and was right to; else the gateway did, whatever the worker it had picked.
+    """
 
     status = 400
     code = "invalid_request"
     type = "invalid_request_error"
+    by_worker = False
 
 
 class InvalidRequestError(DownstreamError):
@@ -245,10 +250,19 @@ class UpstreamTlsError(UpstreamError):
 
 
 class UpstreamTimeoutError(UpstreamError):
-    """The worker was too late."""
+    """The worker was too late.
+
+    Attributes:
+        blames: It says something of the worker; not so where its caller's patience ended before the operator's, where
+            the worker was at it, or where the gateway itself let it wait.
+    """
 
     status = 504
     code = "upstream_timeout"
+
+    def __init__(self, worker_id: WorkerId, message: str, *, retry: Retry, blames: bool = True) -> None:
+        super().__init__(worker_id, message, retry=retry)
+        self.blames = blames
 
 
 class ConnectTimeoutError(UpstreamTimeoutError):

@@ -4,7 +4,8 @@ Theory: marks (sent, head, output, chunk) tell how far an exchange has come, and
 
     phase        begins with            clocks that run
     CONNECTING   the exchange           connect, total
-    WAITING      the request sent       first byte, total; for a stream also first token
+    WAITING      a connection, and anew first byte, total; for a stream also first token
+                 when all is sent
     SILENT       a stream's head        first token, total
     FLOWING      a stream's output,     between chunks, total
                  or another's head
@@ -54,11 +55,14 @@ class RanOut:
     Attributes:
         limit_secs: What it was set to.
         elapsed_secs: What had passed when somebody looked, at least ``limit_secs``.
+        blames: It says something of who was waited for. A total that is over does not where output flowed, nor where
+            most of it was spent before this exchange began.
     """
 
     clock: ClockKind
     limit_secs: float
     elapsed_secs: float
+    blames: bool = True
 
     def __str__(self) -> str:
         name = self.clock.value.replace("_", " ")
@@ -72,27 +76,30 @@ class Clocks:
         phase: How far it has come; goes forward, but for the pauses.
         alive_at: When a sign of life came last, a comment included: once output flows, silence counts from here. A
             chunk's mark is a store into it and nothing else.
+        began_at: When the exchange began.
+        sent_at: When the request was last handed over, in part or whole; before that, when the exchange began.
     """
 
-    __slots__ = ("_began_at", "_sent_at", "_settings", "_stream", "_total_from", "alive_at", "phase")
+    __slots__ = ("_settings", "_stream", "_total_from", "alive_at", "began_at", "phase", "sent_at")
 
     def __init__(self, settings: ClockSettings, now: float, *, stream: bool, total_from: float | None = None) -> None:
         """Begin to connect at ``now``; the total runs from ``total_from``, where an earlier try has begun it."""
         self.phase = Phase.CONNECTING
         self._settings = settings
         self._stream = stream
-        self._began_at = self._sent_at = self.alive_at = now
+        self.began_at = self.sent_at = self.alive_at = now
         self._total_from = now if total_from is None else total_from
 
     def sent(self, now: float) -> None:
-        """Note that the whole request was handed over."""
-        if self.phase is Phase.CONNECTING:
+        """Note that the request was handed over: once there is a connection what it takes, and then the rest."""
+        if self.phase is Phase.CONNECTING or self.phase is Phase.WAITING:
             self.phase = Phase.WAITING
-            self._sent_at = now
+            self.sent_at = now
 
     def head(self, now: float) -> None:
         """Note that the answer's head came; an answer may come before the request is all sent."""
-        self.sent(now)
+        if self.phase is Phase.CONNECTING:
+            self.sent(now)
         if self.phase is Phase.WAITING:
             self.phase = Phase.SILENT if self._stream else Phase.FLOWING
             self.alive_at = now
@@ -122,18 +129,25 @@ class Clocks:
     def expired(self, now: float) -> RanOut | None:
         """Return the clock that has run out first by ``now``, if any has."""
         kind, start, limit = min(self._running(), key=lambda running: running[1] + running[2])
-        return RanOut(kind, limit, now - start) if now >= start + limit else None
+        if now < start + limit:
+            return None
+        return RanOut(kind, limit, now - start, blames=kind is not ClockKind.TOTAL or self._blames(now, limit))
+
+    def _blames(self, now: float, total_secs: float) -> bool:
+        """Whether a total that is over was this exchange's, and without output."""
+        silent = self.phase is not Phase.FLOWING and self.phase is not Phase.PAUSED
+        return silent and now - self.began_at >= total_secs / 2
 
     def _running(self) -> list[tuple[ClockKind, float, float]]:
         """Return each running clock, when it was started, and what it is set to; the total comes last."""
         phase, settings = self.phase, self._settings
         running: list[tuple[ClockKind, float, float]] = []
         if phase is Phase.CONNECTING:
-            running.append((ClockKind.CONNECT, self._began_at, settings.connect_secs))
+            running.append((ClockKind.CONNECT, self.began_at, settings.connect_secs))
         if phase is Phase.WAITING:
-            running.append((ClockKind.FIRST_BYTE, self._sent_at, settings.first_byte_secs))
+            running.append((ClockKind.FIRST_BYTE, self.sent_at, settings.first_byte_secs))
         if self._stream and (phase is Phase.WAITING or phase is Phase.SILENT):
-            running.append((ClockKind.FIRST_TOKEN, self._sent_at, settings.first_token_secs))
+            running.append((ClockKind.FIRST_TOKEN, self.sent_at, settings.first_token_secs))
         if phase is Phase.FLOWING:
             running.append((ClockKind.BETWEEN_CHUNKS, self.alive_at, settings.between_chunks_secs))
         running.append((ClockKind.TOTAL, self._total_from, settings.total_secs))

@@ -121,8 +121,8 @@ class ClockSettings(Slice, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     Attributes:
         connect_secs: For a free connection or a new one, name look-up and TLS included.
-        first_byte_secs: From the request sent to the answer's head. An answer that is not streamed shows its head
-            only when all of it is made, so this is the time for a whole generation.
+        first_byte_secs: From the request sent to the answer's head; while it is sent, from the connection. An answer
+            that is not streamed shows its head only when all of it is made, so this is the time for a whole generation.
         first_token_secs: From the request sent to a stream's first event with output; comments do not count.
         between_chunks_secs: Longest silence once output has begun; comments count as life.
         total_secs: For everything, retries included.

@@ -76,7 +76,7 @@ class Attempt:
             await self._router.dispatch(self._worker, request, sink, lease)
         except DownstreamError as error:
             self._code = error.code
-            lease.settle(Outcome.SUCCEEDED)  # the worker did right to refuse
+            lease.settle(Outcome.SUCCEEDED if error.by_worker else Outcome.ABANDONED)
             raise
         except (ConnectionResetError, RoutingError):
             lease.settle(Outcome.ABANDONED)  # the caller has gone, or the gateway is too busy: not the worker's doing
@@ -111,7 +111,7 @@ def _verdict(error: UpstreamError) -> Outcome:
             return Outcome.BUSY
         case UpstreamRejectedError(retry=Retry.NEVER):
             return Outcome.SUCCEEDED  # it did right to refuse
-        case StaleConnectionError():
-            return Outcome.ABANDONED  # the pool's doing
+        case StaleConnectionError() | UpstreamTimeoutError(blames=False):
+            return Outcome.ABANDONED  # the pool's doing, or the caller's
         case _:
             return Outcome.FAILED

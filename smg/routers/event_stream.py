@@ -71,7 +71,7 @@ class EventStream:
         if self._relay.failure is not None:
             raise self._judge.told(self._relay.failure)
         self._watch.output()
-        sink.start(head)
+        sink.start(head._replace(length=None))  # how it ends is ours to say
         sink.write(bytes(waiting))
         return more
 

@@ -76,8 +76,9 @@ class HttpRouter(Router):
     async def dispatch(self, worker: Worker, request: InferenceRequest, sink: Sink, lease: Lease) -> None:
         assert isinstance(worker, HttpWorker)  # noqa: S101  (one of our own candidates)
         headers, body = self._outgoing(worker, request)
-        clocks = with_overrides(worker.settings.timeouts, request.headers)
-        watch = Watch(worker.id, clocks, stream=request.stream, began_at=request.began_at)
+        own = worker.settings.timeouts
+        clocks = with_overrides(own, request.headers)
+        watch = Watch(worker.id, clocks, stream=request.stream, began_at=request.began_at, own=own)
         callers_pass = worker.settings.api_key is None and not self._gateway_auth
         judge = Judge(worker, request, lease, callers_pass=callers_pass)
         async with worker.exchange("POST", request.path, headers, body, watch=watch) as answer:

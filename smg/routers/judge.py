@@ -47,7 +47,10 @@ class Judge:
 
     async def refusal(self, answer: HttpAnswer) -> UpstreamError:
         """Return the error for an answer whose status says that it is one; raises UpstreamError if it breaks off."""
-        headers, body = downstream_headers(answer.headers), await answer.read(ERROR_BYTES)
+        headers, body = downstream_headers(answer.headers), await answer.read_within(ERROR_BYTES)
+        if body is None:  # its status says whose fault it is all the same
+            too_long = self._judged(answer.status, headers, b"", _retry_after_secs(headers))
+            return self._withheld(too_long) if isinstance(too_long, UpstreamRejectedError) else too_long
         return self._judged(answer.status, headers, body, _retry_after_secs(headers))
 
     def told(self, error: ToldError) -> UpstreamError:

@@ -16,14 +16,14 @@ from smg.workers.upstream_errors import closed_errors
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from smg.core.errors import GatewayError
+    from smg.core.errors import DownstreamError, GatewayError
     from smg.core.words import WorkerId
     from smg.wire.engines.dialect import Dialect
 
 BLAME_CHARS = 1_000
 """Of an engine's words to a caller."""
 
-BLAMED: Mapping[type[GatewayError], str] = {
+BLAMED: Mapping[type[DownstreamError], str] = {
     ContextLengthError: "the prompt and the answer asked for exceed the model's context",
 }
 
@@ -47,7 +47,9 @@ def grpc_error(worker_id: WorkerId, error: grpc.aio.AioRpcError, dialect: Dialec
     """Judge one failed call."""
     blamed = None if dialect is None else dialect.error(error.code().name, error.details() or "")
     if blamed is not None:
-        return blamed(BLAMED.get(blamed) or f"the engine refused the request: {error.details()}"[:BLAME_CHARS])
+        refusal = blamed(BLAMED.get(blamed) or f"the engine refused the request: {error.details()}"[:BLAME_CHARS])
+        refusal.by_worker = True
+        return refusal
     meant = verdict(error.code(), error.details() or "")
     return meant.error(worker_id, meant.message, retry=meant.retry)
 

@@ -109,15 +109,20 @@ class HttpAnswer(ABC):
         Raises:
             UpstreamError: The body is longer than ``limit_bytes``, or broke off.
         """
+        if (body := await self.read_within(limit_bytes)) is None:
+            raise UpstreamError(self.worker_id, "the worker's answer is too long", retry=Retry.NEVER)
+        return body
+
+    async def read_within(self, limit_bytes: int) -> bytes | None:
+        """Return the whole body, or None where it is longer than that; raises UpstreamError if it broke off."""
         body = bytearray()
 
         def take(data: bytes) -> bool:
             body.extend(data)
             return len(body) <= limit_bytes
 
-        if await self.pour(take) or len(body) > limit_bytes:
-            raise UpstreamError(self.worker_id, "the worker's answer is too long", retry=Retry.NEVER)
-        return bytes(body)
+        beyond = await self.pour(take) or len(body) > limit_bytes
+        return None if beyond else bytes(body)
 
 
 def media_type(fields: Mapping[bytes, bytes]) -> bytes:

@@ -28,9 +28,13 @@ if TYPE_CHECKING:
     from aiohttp.tracing import Trace
 
     from smg.core.words import WorkerId
+    from smg.workers.watch import Watch
 
 NO_TIMEOUT = aiohttp.ClientTimeout()
 """Each exchange is watched."""
+
+STALE_SECS = 1.0
+"""Longer than news of a closed connection takes to come back from any worker."""
 
 _made: ContextVar[list[bool] | None] = ContextVar("made", default=None)
 
@@ -65,6 +69,11 @@ class TellingConnector(aiohttp.TCPConnector):
         self._factory = functools.partial(FailingHandler, loop=self._loop)  # type: ignore[assignment]
         self._fresh: WeakSet[ResponseHandler] = WeakSet()
 
+    @property
+    def full(self) -> bool:
+        """Whether whoever comes now has to wait until a connection is given back."""
+        return len(self._acquired) >= self.limit
+
     async def borrow(self, aim: ClientRequest) -> Lent:
         """Return a free connection or a new one, which is to be released or closed.
 
@@ -96,15 +105,23 @@ class TellingConnector(aiohttp.TCPConnector):
         return made
 
 
+def stale(watch: Watch) -> bool:
+    """Whether a kept connection that breaks before its answer was closed before the request, as far as can be told.
+
+    One that breaks later was at work on it.
+    """
+    return watch.waited_secs() < STALE_SECS
+
+
 @contextmanager
-def stale_errors(worker_id: WorkerId) -> Iterator[None]:
-    """Raise a ``StaleConnectionError`` where a kept connection breaks in the block before the answer began."""
+def stale_errors(worker_id: WorkerId, watch: Watch) -> Iterator[None]:
+    """Raise a ``StaleConnectionError`` where a kept connection turns out closed in the block."""
     made: list[bool] = []
     token = _made.set(made)
     try:
         yield
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-        if made:
+        if made or not stale(watch):
             raise
         message = "the worker had closed the connection"
         raise StaleConnectionError(worker_id, message, retry=Retry.IF_IDEMPOTENT) from error

@@ -70,7 +70,7 @@ async def ask_by_session(  # noqa: PLR0917 - one per part of a request
 ) -> HttpAnswer:
     """Send exactly one request and return its answer when the head is in; raises UpstreamError."""
     worker_id, body = reach.worker_id, outgoing.body
-    with http_errors(worker_id), closed_errors(worker_id), stale_errors(worker_id):
+    with http_errors(worker_id), closed_errors(worker_id), stale_errors(worker_id, watch):
         response = await session.request(
             outgoing.method,
             URL(reach.base_url + outgoing.path, encoded=True),

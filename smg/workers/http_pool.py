@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from smg.workers.http_exchange import ask_by_session
 from smg.workers.http_session import control_session, data_session
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from smg.workers.http_answer import HttpAnswer, Outgoing, Reach
+    from smg.workers.http_connector import TellingConnector
     from smg.workers.watch import Watch
 
 
@@ -29,6 +30,7 @@ class Pool:
         self.running: set[HttpAnswer] = set()
         self._reach = reach
         self._way = way(reach, session) if reach.straight else None
+        self._connector = cast("TellingConnector", session.connector)
 
     def ask(self, outgoing: Outgoing, watch: Watch) -> Coroutine[None, None, HttpAnswer]:
         """Send exactly one request and return its answer, to be parted from, when the head is in.
@@ -36,15 +38,24 @@ class Pool:
         Raises:
             UpstreamError: There is none.
         """
+        if self._connector.full:
+            watch.excuse = self._moved_since
         if self._way is not None:
             return ask(self._way, outgoing, watch, self.running)
         return ask_by_session(self._reach, self.session, outgoing, watch, self.running)
 
     async def close(self) -> None:
-        """Close every connection and break off what is read from them; may be called twice."""
-        await self.session.close()
+        """Break off what is read and close every connection; may be called twice.
+
+        In this order, since a body may be one that its connection's end ends, and would pass for whole.
+        """
         for answer in self.running:
             answer.break_off()
+        await self.session.close()
+
+    def _moved_since(self, at: float) -> bool:
+        """Whether the worker was at work on what holds the connections: who waited for one waited for its turn."""
+        return any(answer.watch.moved_at > at for answer in self.running)
 
 
 def data_pool(reach: Reach) -> Pool:

@@ -27,13 +27,14 @@ class WholeBody(BytesPayload):
     """A request body that is in memory already; aiohttp's own class warns of large ones, which ours are meant to be."""
 
     def __init__(self, value: bytes, sent: Callable[[], None]) -> None:
-        """Take the bytes, and what is to be called once they are handed over."""
+        """Take the bytes, and what is to be called once there is a connection, and once they are handed over."""
         Payload.__init__(self, value, content_type="application/json")
         self._size = len(value)
         self._sent = sent
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """Write the body."""
+        self._sent()
         await super().write_with_length(writer, content_length)
         self._sent()
 

@@ -17,6 +17,7 @@ from smg.wire.answer_body import body_of
 from smg.wire.answer_head import check_answer_begun, read_answer_head
 from smg.wire.http_head import HEAD_END
 from smg.workers.http_answer import HttpAnswer, media_type
+from smg.workers.http_connector import stale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,8 +82,7 @@ class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
             self._transport.write(head + body)
         else:
             self._transport.writelines((head, body))
-        if not self._unsent:
-            self.watch.sent()
+        self.watch.sent()
         await self._event()
 
     @override
@@ -168,7 +168,7 @@ class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
         if self._body is not None and self._body.endless and exc is None:
             self._ended = True
             self._wake()
-        elif self._body is None and not self._held and not self._fresh:
+        elif self._body is None and not self._held and not self._fresh and stale(self.watch):
             message = "the worker had closed the connection"
             self._fail(StaleConnectionError(self.worker_id, message, retry=Retry.IF_IDEMPOTENT))
         else:

@@ -15,13 +15,16 @@ from yarl import URL
 
 from smg.wire.headers import request_head
 from smg.workers.lean_answer import READ_BYTES, LeanAnswer
-from smg.workers.upstream_errors import FOREIGN, http_error
+from smg.workers.upstream_errors import FOREIGN, closed_errors, http_errors
 
 if TYPE_CHECKING:
     from smg.core.words import WorkerId
     from smg.workers.http_answer import HttpAnswer, Outgoing, Reach
     from smg.workers.http_connector import TellingConnector
     from smg.workers.watch import Watch
+
+FAILURES = (*FOREIGN, asyncio.CancelledError)
+"""What waiting for a connection may end with; it is cancelled, too, where the pool is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,9 @@ async def ask(way: Way, outgoing: Outgoing, watch: Watch, running: set[HttpAnswe
     head = request_head(start, way.host, outgoing.headers, None if body is None else len(body))
     try:
         lent = await way.pool.borrow(way.aim)
-    except FOREIGN as error:
-        raise http_error(way.worker_id, error) from error
+    except FAILURES:  # judged only now: contexts cost a tenth of an exchange
+        with http_errors(way.worker_id), closed_errors(way.worker_id):
+            raise
     answer = LeanAnswer(way.worker_id, lent, watch, way.space, running)
     try:
         await answer.ask(head, body or b"")

@@ -23,7 +23,7 @@ from smg.core.errors import (
 from smg.resilience.clocks import ClockKind, Clocks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from smg.core.request import Sink
@@ -52,20 +52,35 @@ class Watch:
 
     The marks (``sent``, ``head``, ``output``, ``chunk``, ``pause``, ``resume``) are those of ``Clocks``.
 
+    Attributes:
+        excuse: Tells, given when the exchange began, whether a connection that does not come is not the worker's fault;
+            None where it is.
+
     Raises:
         UpstreamTimeoutError: On leaving, if a clock has run out; says which, what it was set to and what elapsed.
     """
 
     __slots__ = (
-        *("_cancelling", "_clocks", "_loop", "_ran_out", "_shortest_secs", "_task", "_timer"),
-        "_worker_id",
+        *("_cancelling", "_clocks", "_loop", "_own", "_ran_out", "_shortest_secs", "_task", "_timer"),
+        *("_worker_id", "excuse"),
     )
 
     def __init__(
-        self, worker_id: WorkerId, settings: ClockSettings, *, stream: bool, began_at: float | None = None
+        self,
+        worker_id: WorkerId,
+        settings: ClockSettings,
+        *,
+        stream: bool,
+        began_at: float | None = None,
+        own: ClockSettings | None = None,
     ) -> None:
-        """Begin to connect now; the total runs from ``began_at`` (monotonic), where an earlier try has begun it."""
+        """Begin to connect now; the total runs from ``began_at`` (monotonic), where an earlier try has begun it.
+
+        ``own`` are the worker's own clocks, where ``settings`` may be a caller's wish.
+        """
+        self.excuse: Callable[[float], bool] | None = None
         self._worker_id = worker_id
+        self._own = own or settings
         self._loop = asyncio.get_running_loop()
         self._clocks = Clocks(settings, self._loop.time(), stream=stream, total_from=began_at)
         self._shortest_secs = settings.shortest_secs
@@ -89,8 +104,17 @@ class Watch:
         if ours_alone and isinstance(exc, asyncio.CancelledError):
             raise self._error(self._ran_out) from exc
 
+    @property
+    def moved_at(self) -> float:
+        """When the exchange came further last, by the loop's time."""
+        return max(self._clocks.sent_at, self._clocks.alive_at)
+
+    def waited_secs(self) -> float:
+        """Return how long the answer has been waited for since the request was handed over."""
+        return self._loop.time() - self._clocks.sent_at
+
     def sent(self) -> None:
-        """Note that the whole request was handed over."""
+        """Note that the request was handed over, or more of it."""
         self._clocks.sent(self._loop.time())
 
     def head(self) -> None:
@@ -138,4 +162,11 @@ class Watch:
 
     def _error(self, ran_out: RanOut) -> UpstreamTimeoutError:
         kind, retry = VERDICTS[ran_out.clock]
-        return kind(self._worker_id, str(ran_out), retry=retry)
+        return kind(self._worker_id, str(ran_out), retry=retry, blames=self._blames(ran_out))
+
+    def _blames(self, ran_out: RanOut) -> bool:
+        """Whether it says something of the worker, and not only of its caller's patience or of a crowd."""
+        own: float = getattr(self._own, f"{ran_out.clock.value}_secs")
+        if ran_out.clock is ClockKind.CONNECT and self.excuse is not None and self.excuse(self._clocks.began_at):
+            return False
+        return ran_out.blames and ran_out.limit_secs >= own

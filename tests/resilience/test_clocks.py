@@ -45,6 +45,39 @@ def test_a_worker_that_never_answers():
     assert out(one, 105.5) is ClockKind.FIRST_BYTE
 
 
+def test_a_request_that_is_long_in_sending():
+    """Once there is a connection the connect clock is over; the answer is waited for from the last byte on."""
+    one = clocks()
+    one.sent(100.5)
+    one.sent(103.0)
+    one.sent(105.0)
+
+    assert out(one, 109.9) is None
+    assert out(one, 110.0) is ClockKind.FIRST_BYTE
+
+
+@pytest.mark.parametrize(
+    ("marks", "total_from", "blames"),
+    [
+        pytest.param((), 100.0, True, id="never answered"),
+        pytest.param(("head",), 100.0, True, id="silent"),
+        pytest.param(("output",), 100.0, False, id="in the middle of its output"),
+        pytest.param(("output", "pause"), 100.0, False, id="its caller is slow"),
+        pytest.param(("head",), 70.0, True, id="had half of it"),
+        pytest.param(("head",), 69.0, False, id="another had most of it"),
+    ],
+)
+def test_whom_the_total_blames(marks, total_from, blames):
+    """A total that is over says something of a worker only if it had the time and made nothing of it."""
+    settings = ClockSettings(connect_secs=90.0, first_byte_secs=90.0, first_token_secs=90.0, total_secs=60.0)
+    one = Clocks(settings, 100.0, stream=True, total_from=total_from)
+    for mark in marks:
+        getattr(one, mark)(*(() if mark == "pause" else (100.0,)))
+    ran_out = one.expired(total_from + 60.0)
+
+    assert ran_out == RanOut(ClockKind.TOTAL, 60.0, 60.0, blames=blames)
+
+
 def test_a_stream_that_opens_and_stays_silent():
     """The first-token clock runs from the request sent; neither the head nor comments stop it."""
     one = clocks()
@@ -100,7 +133,7 @@ def test_comments_count_only_up_to_the_total():
         one.alive_at = now
         now += 1.0
 
-    assert ran_out == RanOut(ClockKind.TOTAL, 60.0, 60.0)
+    assert ran_out == RanOut(ClockKind.TOTAL, 60.0, 60.0, blames=False)
 
 
 def test_a_slow_caller_is_not_the_workers_fault():
@@ -170,7 +203,7 @@ class ClocksMachine(RuleBasedStateMachine):
     def mark(self, mark):
         """The exchange goes on."""
         getattr(self.clocks, mark)(self.now)
-        if self.sent_at is None:
+        if self.sent_at is None or (mark == "sent" and not self.headed):
             self.sent_at = self.now
         if mark != "sent":
             fresh, self.headed = not self.headed, True

@@ -29,6 +29,7 @@ from tests.workers.support import QUICK, Recorder, factory
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from smg.core.request import RawHeaders
     from smg.workers.fleet import Fleet
     from smg.workers.settings import WorkerDefaults
     from smg.workers.worker import Worker
@@ -88,13 +89,15 @@ async def _worker(stack: AsyncExitStack, name: str, handle: Handle, defaults: Wo
     return worker
 
 
-def inference(body: bytes = b'{"model":"tiny"}', *, stream: bool = False, model: str = "tiny") -> InferenceRequest:
+def inference(
+    body: bytes = b'{"model":"tiny"}', *, stream: bool = False, model: str = "tiny", headers: RawHeaders = ()
+) -> InferenceRequest:
     """Return a chat request as the front hands it to the loop."""
     return InferenceRequest(
         id="r1",
         endpoint=Endpoint.CHAT,
         path="/v1/chat/completions",
-        headers=((b"content-type", b"application/json"),),
+        headers=((b"content-type", b"application/json"), *headers),
         body=body,
         model=model,
         stream=stream,

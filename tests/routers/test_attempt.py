@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from smg.core.errors import UpstreamError, UpstreamRejectedError
+from smg.core.errors import InvalidRequestError, UpstreamError, UpstreamRejectedError, UpstreamTimeoutError
 from smg.core.events import AttemptEnded
 from smg.core.words import Outcome
 from smg.testing.sink import CollectingSink
@@ -74,6 +74,33 @@ async def test_what_a_refusal_says_of_the_worker(handle: Handle, stream: bool, o
             await fleet.attempts.route(inference(stream=stream), CollectingSink())
 
         assert [event.outcome for event in fleet.observer.of(AttemptEnded)] == [outcome]
+
+
+@pytest.mark.parametrize("field", [(b"x-smg-timeout-first-token", b"soon"), (b"x-note", b"\xff")])
+async def test_what_the_gateway_refuses_says_nothing_of_the_worker(field: tuple[bytes, bytes]) -> None:
+    """Nobody was asked, so nobody did well: it would close the breaker of a worker that is dead."""
+    async with fleet_of(answering()) as fleet:
+        with pytest.raises(InvalidRequestError):
+            await fleet.attempts.route(inference(headers=(field,)), CollectingSink())
+
+        assert [event.outcome for event in fleet.observer.of(AttemptEnded)] == [Outcome.ABANDONED]
+
+
+async def test_a_callers_short_patience_trips_no_breaker() -> None:
+    """However often a caller gives up after a tenth of a second, the worker is not to blame for it."""
+
+    async def think(_: web.BaseRequest) -> web.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with fleet_of(think, retry=RetrySettings(disable_retry=True)) as fleet:
+        for _ in range(4):
+            asked = inference(headers=((b"x-smg-timeout-first-byte", b"0.1"),))
+            with pytest.raises(UpstreamTimeoutError):
+                await fleet.attempts.route(asked, CollectingSink())
+
+        assert [event.outcome for event in fleet.observer.of(AttemptEnded)] == [Outcome.ABANDONED] * 4
+        assert fleet.workers[0].available
 
 
 async def test_too_many_is_busy_even_where_it_is_the_last_word() -> None:

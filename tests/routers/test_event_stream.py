@@ -90,6 +90,21 @@ async def test_a_whole_stream_passes_as_it_came():
     assert (sink.body, sink.finished, error, outcomes) == (TOKEN + LAST + DONE, True, None, [Outcome.SUCCEEDED])
 
 
+async def test_a_streams_length_is_not_passed_on():
+    """Whatever the worker announces: where it breaks off, the error is the last event."""
+    body = TOKEN + b"x" * 10
+
+    async def announced(request: web.BaseRequest) -> web.Response:
+        await request.read()
+        return web.Response(body=body, content_type="text/event-stream")
+
+    sink, error, outcomes = await outcome_of(announced)
+
+    assert sink.head.length is None
+    assert isinstance(error, StreamBrokenError)
+    assert outcomes == [Outcome.FAILED]
+
+
 async def test_a_reason_to_finish_is_enough():
     """A stream without ``[DONE]`` that named its reason to finish is complete."""
     sink, error, outcomes = await outcome_of(streaming(TOKEN, LAST))

@@ -11,6 +11,7 @@ from aiohttp import web
 from smg.core.errors import UpstreamDeniedError, UpstreamError, UpstreamRejectedError, UpstreamWithheldError
 from smg.core.events import AttemptEnded
 from smg.core.words import Outcome
+from smg.routers.judge import ERROR_BYTES
 from smg.testing.sink import CollectingSink
 from tests.routers.fleets import SECOND, answering, fleet_of, inference
 
@@ -100,6 +101,15 @@ async def test_an_error_that_shows_the_key_is_withheld(worker, status):
         "the worker's error is withheld, request id r1",
         "upstream_error_withheld",
     )
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(422, Outcome.SUCCEEDED), (500, Outcome.FAILED)])
+async def test_an_error_that_is_too_long_keeps_its_status(status, outcome):
+    """Engines may echo what they refuse; its length makes a caller's fault no worker's."""
+    _, error, outcomes = await route(answering(status, bytes(ERROR_BYTES + 1)))
+
+    assert isinstance(error, UpstreamWithheldError)
+    assert (error.upstream_status, outcomes) == (status, [outcome])
 
 
 async def test_any_other_error_passes_as_it_came():

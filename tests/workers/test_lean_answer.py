@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from smg.core.errors import FirstByteTimeoutError, StaleConnectionError, UpstreamError
+from smg.core.errors import ConnectTimeoutError, FirstByteTimeoutError, StaleConnectionError, UpstreamError
 from smg.resilience.settings import ClockSettings
+from smg.workers import http_connector
 from smg.workers.lean_answer import HELD_BYTES, READ_BYTES, LeanAnswer
 from smg.workers.watch import Watch
 from tests.workers.support import http_worker, until
@@ -29,7 +30,7 @@ BIG = 4 << 20
 
 
 @asynccontextmanager
-async def facing(serve: Serve) -> AsyncIterator[HttpWorker]:
+async def facing(serve: Serve, connections: int = 1024) -> AsyncIterator[HttpWorker]:
     """Run a worker before an engine that does as it likes with each connection."""
 
     async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -41,7 +42,9 @@ async def facing(serve: Serve) -> AsyncIterator[HttpWorker]:
             writer.close()
 
     server = await asyncio.start_server(met, "127.0.0.1", 0)
-    worker = http_worker(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    worker = http_worker(
+        f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", http_pool={"max_connections": connections}
+    )
     await worker.start()
     try:
         yield worker
@@ -167,6 +170,87 @@ async def test_a_kept_connection_that_breaks_before_its_answer_is_stale() -> Non
             await read(worker)
 
 
+async def test_a_kept_connection_that_breaks_at_work_is_not_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What had time to be worked on counts as a failure of the worker, as on a fresh connection."""
+    monkeypatch.setattr(http_connector, "STALE_SECS", 0.1)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        writer.write(WHOLE)
+        await asked(reader)
+        await asyncio.sleep(0.2)
+
+    async with facing(serve) as worker:
+        assert await read(worker) == b"ok"
+        with pytest.raises(UpstreamError) as caught:
+            await read(worker)
+    assert not isinstance(caught.value, StaleConnectionError)
+
+
+async def test_who_waits_for_a_connection_is_told_that_the_worker_is_closed() -> None:
+    """Nobody cancelled the request, so it is an error that may be answered, or tried elsewhere."""
+    held = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        held.set()
+        await reader.read()
+
+    async with facing(serve, connections=1) as worker:
+        tasks = [asyncio.ensure_future(read(worker)) for _ in range(2)]
+        await held.wait()
+        await asyncio.sleep(0.02)  # lets the second queue up
+        await worker.aclose()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert [type(end) for end in ends] == [UpstreamError] * 2
+
+
+@pytest.mark.parametrize("at_work", [True, False], ids=["at work", "stuck"])
+async def test_a_full_pool_is_the_workers_fault_only_where_it_is_stuck(at_work: bool) -> None:
+    """Who waits for a connection while the worker goes on with what holds them has waited for its turn."""
+    held = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        writer.write(CHUNKED)
+        held.set()
+        while at_work:
+            writer.write(b"2\r\nok\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+        await reader.read()
+
+    clocks = ClockSettings(connect_secs=0.1)
+    async with facing(serve, connections=1) as worker:
+        streaming = asyncio.ensure_future(read(worker))
+        await held.wait()
+        await asyncio.sleep(0.02)  # lets the head arrive
+        with pytest.raises(ConnectTimeoutError) as caught:
+            async with worker.exchange("POST", "/", [], b"{}", watch=Watch(worker.id, clocks, stream=False)):
+                pass
+        streaming.cancel()
+
+    assert caught.value.blames is not at_work
+
+
+async def test_a_body_to_the_connections_end_is_not_whole_when_the_worker_is_closed() -> None:
+    """The end is ours then, and says nothing."""
+    taken = bytearray()
+
+    def take(data: bytes) -> bool:
+        taken.extend(data)
+        return True
+
+    half = saying(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+    async with facing(half) as worker, worker.exchange("POST", "/", [], b"{}") as answer:
+        pouring = asyncio.ensure_future(answer.pour(take))
+        await until(lambda: taken == b"half")
+        await worker.aclose()
+        with pytest.raises(UpstreamError):
+            await pouring
+
+
 async def test_a_body_that_nobody_takes_is_held_up_to_a_limit() -> None:
     """Then nothing more is read, and the engine has to wait; taken again, all of it comes."""
     sent = 0
@@ -243,8 +327,8 @@ async def test_who_waits_is_told_that_the_worker_is_closed() -> None:
             await waiting
 
 
-async def test_the_wait_for_the_first_byte_begins_when_all_is_sent() -> None:
-    """However slowly an engine takes a large request, its time to answer is whole."""
+async def test_the_wait_for_the_first_byte_begins_anew_when_all_is_sent() -> None:
+    """However slowly an engine takes a large request, its time to answer is whole; to connect took none of it."""
     taking = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -253,11 +337,11 @@ async def test_the_wait_for_the_first_byte_begins_when_all_is_sent() -> None:
         await reader.read()
 
     async with facing(serve) as worker:
-        clocks = ClockSettings(first_byte_secs=0.2, total_secs=20)
+        clocks = ClockSettings(connect_secs=0.1, first_byte_secs=0.5, total_secs=20)
         watch = Watch(worker.id, clocks, stream=False)
-        asyncio.get_running_loop().call_later(0.5, taking.set)
+        asyncio.get_running_loop().call_later(0.3, taking.set)
         began = asyncio.get_running_loop().time()
         with pytest.raises(FirstByteTimeoutError):
             async with worker.exchange("POST", "/", [], bytes(2 * BIG), watch=watch):
                 pass
-        assert asyncio.get_running_loop().time() - began >= 0.7
+        assert asyncio.get_running_loop().time() - began >= 0.8

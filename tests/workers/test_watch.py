@@ -12,6 +12,7 @@ from smg.core.errors import (
     FirstTokenTimeoutError,
     StalledError,
     TotalTimeoutError,
+    UpstreamTimeoutError,
 )
 from smg.core.words import WorkerId
 from smg.resilience.settings import ClockSettings
@@ -22,9 +23,13 @@ LONG = 60.0
 
 def watch(**secs: float) -> Watch:
     """Return a watch whose clocks are long but for those given."""
+    return Watch(WorkerId("w"), clocks(**secs), stream=True)
+
+
+def clocks(**secs: float) -> ClockSettings:
+    """Return clocks that are long but for those given."""
     names = ("connect", "first_byte", "first_token", "between_chunks", "total")
-    settings = ClockSettings(**{f"{name}_secs": secs.get(name, LONG) for name in names})
-    return Watch(WorkerId("w"), settings, stream=True)
+    return ClockSettings(**{f"{name}_secs": secs.get(name, LONG) for name in names})
 
 
 async def wait_in(running: Watch, marks: tuple[str, ...]) -> None:
@@ -50,6 +55,26 @@ async def test_each_clock_ends_its_phase(clock, marks, error):
     """The clock of the phase runs out, and the error names it, its setting and what elapsed."""
     with pytest.raises(error, match=rf"{clock.replace('_', ' ')} clock ran out: 0.02 s allowed, 0.0\d\d s elapsed"):
         await wait_in(watch(**{clock: 0.02}), marks)
+
+
+@pytest.mark.parametrize(
+    ("settings", "own", "blames"),
+    [
+        pytest.param({"first_byte": 0.02}, None, True, id="the operator's clock"),
+        pytest.param({"first_byte": 0.02}, {"first_byte": LONG}, False, id="a caller's shorter one"),
+        pytest.param({"first_byte": 0.02}, {"first_byte": 0.01}, True, id="a caller's longer one"),
+        pytest.param({"total": 0.02}, {"first_byte": 0.01}, False, id="a caller's total"),
+        pytest.param({"total": 0.02}, None, True, id="the operator's total"),
+    ],
+)
+async def test_a_callers_patience_says_nothing_of_the_worker(settings, own, blames):
+    """A clock that the caller has set shorter than the operator's blames nobody."""
+    own_clocks = None if own is None else clocks(**own)
+    running = Watch(WorkerId("w"), clocks(**settings), stream=False, own=own_clocks)
+    with pytest.raises(UpstreamTimeoutError) as caught:
+        await wait_in(running, ("sent",))
+
+    assert caught.value.blames is blames
 
 
 async def test_what_comes_in_time_is_left_alone():

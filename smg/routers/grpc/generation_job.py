@@ -101,8 +101,9 @@ class GenerationJob(Job):
             self._request.trail.completion_tokens = tally.usage.completion_tokens
 
     def _watching(self, worker: GrpcWorker) -> Callable[[bool], Watch]:
-        clocks = with_overrides(worker.settings.timeouts, self._request.headers)
-        return lambda stream: Watch(worker.id, clocks, stream=stream, began_at=self._request.began_at)
+        own = worker.settings.timeouts
+        clocks = with_overrides(own, self._request.headers)
+        return lambda stream: Watch(worker.id, clocks, stream=stream, began_at=self._request.began_at, own=own)
 
     async def _prompts(self, worker: GrpcWorker) -> list[Prompt]:
         """Encode once for all attempts at engines of one kind and tokenizer."""

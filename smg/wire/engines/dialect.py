@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from smg.core.errors import GatewayError
+    from smg.core.errors import DownstreamError
     from smg.core.generation import Delta, Embedding, EngineFacts, Generation, RankLoad
     from smg.core.words import Runtime
     from smg.wire.engines.reach import Reach
@@ -106,7 +106,7 @@ class Dialect(ABC):
         """Return a reader for one stream that answers ``generation``."""
         return StreamReader(generation, self._as_sent)
 
-    def error(self, status_code: str, details: str) -> type[GatewayError] | None:
+    def error(self, status_code: str, details: str) -> type[DownstreamError] | None:
         """Return the error an engine's failure means where the caller is to blame, else None.
 
         Args:

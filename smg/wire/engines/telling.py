@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from google.protobuf.struct_pb2 import Value
 
-    from smg.core.errors import GatewayError
+    from smg.core.errors import DownstreamError
 
 SAMPLING_KEYS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
@@ -44,7 +44,7 @@ TOO_LONG = re.compile(
 """How vLLM, SGLang, TensorRT-LLM and their kin say that the context is exceeded."""
 
 
-def blamed(status_code: str, details: str) -> type[GatewayError] | None:
+def blamed(status_code: str, details: str) -> type[DownstreamError] | None:
     """Return the error for which the caller is to blame; None when the engine is.
 
     Args:
