@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 import aiohttp
@@ -18,6 +19,8 @@ from smg.workers.lean_answer import READ_BYTES, LeanAnswer
 from smg.workers.upstream_errors import FOREIGN, closed_errors, http_errors
 
 if TYPE_CHECKING:
+    from aiohttp.client_reqrep import ConnectionKey
+
     from smg.core.words import WorkerId
     from smg.workers.http_answer import HttpAnswer, Outgoing, Reach
     from smg.workers.http_connector import TellingConnector
@@ -25,6 +28,15 @@ if TYPE_CHECKING:
 
 FAILURES = (*FOREIGN, asyncio.CancelledError)
 """What waiting for a connection may end with; it is cancelled, too, where the pool is closed."""
+
+
+class Aim(aiohttp.ClientRequest):
+    """Where every connection of one pool leads; aiohttp would put the key together anew for each request."""
+
+    @cached_property
+    def connection_key(self) -> ConnectionKey:
+        """What the pool's connections are kept under."""
+        return super().connection_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +58,7 @@ class Way:
 
 def way(reach: Reach, session: aiohttp.ClientSession) -> Way:
     """Return the way over ``session``'s own connections; needs a running loop."""
-    aim = aiohttp.ClientRequest("POST", URL(reach.base_url), loop=asyncio.get_running_loop())
+    aim = Aim("POST", URL(reach.base_url), loop=asyncio.get_running_loop())
     pool, space = cast("TellingConnector", session.connector), memoryview(bytearray(READ_BYTES))
     return Way(reach.worker_id, pool, aim, aim.headers["Host"].encode(), space)
 
