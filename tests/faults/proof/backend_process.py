@@ -1,6 +1,8 @@
 """Scripted backends in a process of their own; the name of a request says what it meets.
 
-usage: python -m tests.faults.proof.backend_process http|grpc [http|grpc ...]
+usage: python -m tests.faults.proof.backend_process http|grpc[:STREAMS] ...
+
+STREAMS is how many calls at once a gRPC engine allows on a connection.
 
 A line ``tell`` is answered by a line of JSON with the sums of the book, a line ``book WORD`` by one with the attempts
 at requests whose name begins so.
@@ -88,6 +90,17 @@ def entries(book: Book, word: str) -> list[tuple[str, str, float, float | None]]
     ]
 
 
+def backend(mode: str, name: str, book: Book) -> HttpBackend | GrpcBackend:
+    """Return one engine."""
+    kind, _, streams = mode.partition(":")
+    play = NamedPlay(scripts=SCRIPTS[kind])
+    if kind == "http":
+        return HttpBackend(name, book, play)
+    engine = GrpcBackend(name, book, play)
+    engine.max_streams = int(streams or engine.max_streams)
+    return engine
+
+
 async def main(modes: list[str]) -> None:
     """Serve until standard input ends."""
     lines = asyncio.StreamReader()
@@ -95,9 +108,8 @@ async def main(modes: list[str]) -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     book = Book()
     async with AsyncExitStack() as stack:
-        kinds: dict[str, Any] = {"http": HttpBackend, "grpc": GrpcBackend}
-        backends = [kinds[mode](f"b{n}", book, NamedPlay(scripts=SCRIPTS[mode])) for n, mode in enumerate(modes)]
-        urls = [(await stack.enter_async_context(backend)).url for backend in backends]
+        engines: list[Any] = [backend(mode, f"b{number}", book) for number, mode in enumerate(modes)]
+        urls = [(await stack.enter_async_context(engine)).url for engine in engines]
         while line := (await lines.readline()).decode().split():
             told = {"book": entries(book, line[1])} if line[0] == "book" else {"urls": urls, **sums(book)}
             sys.stdout.write(json.dumps(told) + "\n")
