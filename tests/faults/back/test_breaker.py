@@ -1,4 +1,4 @@
-"""B01-B07, B09, B12, B14-B18: who is trusted, who is asked again, and that nobody pays for another."""
+"""B01-B07, B12, B14-B18: who is trusted, who is asked again, and that nobody pays for another."""
 
 from __future__ import annotations
 
@@ -205,20 +205,6 @@ async def test_b07_no_retry_after_the_first_byte(mode):
             assert mode == "grpc" or answer.text == "".join(words[:count])
             assert answer.text
             assert len(scene.book.of(f"r{count}")) == 1
-
-
-@pytest.mark.parametrize("mode", MODES)
-async def test_b09_total_outage(mode, record_property):
-    """With every worker failing, attempts stay within 1.1 times the requests, and open workers see only probes."""
-    async with facing(mode, FAILING[mode], workers=3) as scene:
-        many, begun = profile.count(18_000, least=300), time.monotonic()
-        for number in range(0, many, 10):
-            statuses = {answer.status for answer in await at_once(scene, 10, stream=False, prefix=f"r{number}.")}
-            assert statuses <= {502, 503}
-        probes = 3 * 2 * (time.monotonic() - begun + 1)
-        ratio = len(scene.book.attempts) / many
-        figure(record_property, "F07", "attempts / requests in total outage", ratio, 1.1, over=many)
-        assert len(scene.book.attempts) <= min(1.1 * many, 3 * 5 + 10 + probes)
 
 
 @pytest.mark.parametrize("mode", MODES)
