@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp import web
 
 from tests.faults.vitals import Lag, vitals
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
-async def main(worker: str) -> None:
-    """Forward everything to one worker over one shared session."""
+CONTROL = os.environ.get("SMG_FAULTS_BUILD") == "control"
+"""Whether cases are to be asked of it."""
+
+
+@asynccontextmanager
+async def forwarding(worker: str) -> AsyncIterator[int]:
+    """Forward everything to one worker over one shared session; the port."""
     async with aiohttp.ClientSession() as session:
 
         async def forward(request: web.BaseRequest) -> web.StreamResponse:
@@ -29,12 +39,18 @@ async def main(worker: str) -> None:
                     await answer.write(chunk)
                 return answer
 
-        runner = web.ServerRunner(web.Server(forward))
+        runner = web.ServerRunner(web.Server(forward), shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        await told(site.port)
+        yield site.port
         await runner.cleanup()
+
+
+async def main(worker: str) -> None:
+    """Serve until standard input ends."""
+    async with forwarding(worker) as port:
+        await told(port)
 
 
 async def told(port: int) -> None:

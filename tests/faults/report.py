@@ -60,7 +60,7 @@ class Figure:
     def __str__(self) -> str:
         bound = f"{'>=' if self.at_least else '<='} {self.target:.4g}"
         verdict = "met" if self.met else "MISSED"
-        return f"{self.name}  {self.what}: {self.measured:.4g} (target {bound}, over {self.over}) {verdict}"
+        return f"{self.name}  {self.what}: {self.measured:.4g} (target {bound}, over {self.over:,}) {verdict}"
 
 
 @dataclass
@@ -104,8 +104,8 @@ def outcome(element: ET.Element) -> Outcome:
 
 
 def said(element: ET.Element) -> str:
-    """Return the first line of a case's failure."""
-    told = (element.find("failure"), element.find("error"))
+    """Return the first line of a case's failure, or why it was left out."""
+    told = (element.find("failure"), element.find("error"), element.find("skipped"))
     return next((each.get("message", "").partition("\n")[0][:200] for each in told if each is not None), "")
 
 
@@ -162,17 +162,24 @@ def not_measured(figures: Iterable[Figure]) -> list[str]:
     return [f"{name}  not measured: MISSED" for name in WANTED if name not in {each.name for each in figures}]
 
 
-def compared(outcomes: Iterable[Outcome], control: Iterable[Outcome], explained: Mapping[str, str]) -> list[str]:
-    """Return what the control says of the cases: the share it fails, and those it passes.
+def left_out(control: Iterable[Outcome]) -> list[str]:
+    """Return how many cases of each group could not be asked of the control, and why."""
+    counted = Counter((each.group, each.why) for each in control if each.ended == "skipped" and each.group != "-")
+    return [f"     not asked of the control: {count} of {group}: {why}" for (group, why), count in counted.items()]
 
-    ``explained`` gives, for the beginning of a case's name, why the control may pass it.
+
+def compared(outcomes: Iterable[Outcome], control: Iterable[Outcome], explained: Mapping[str, str]) -> list[str]:
+    """Return what the control says of the cases: the share it fails, those it passes, and those not asked of it.
+
+    ``explained`` gives, for a word of a case's name, why the control may pass it; one that has no reason is a miss.
     """
+    control = list(control)
     numbered = [each for each in control if each.group != "-" and each.ended in {"passed", "failed"}]
     real = {each.name for each in outcomes if each.ended == "passed"}
     passed = [each.name for each in numbered if each.ended == "passed" and each.name in real]
     share = 100 * (1 - len(passed) / max(1, len(numbered)))
     lines = [str(Figure("F33", "cases that the control fails, in %", share, 95, len(numbered), at_least=True))]
     for name in passed:
-        reason = next((why for start, why in explained.items() if start in name), "NOT EXPLAINED")
+        reason = next((why for word, why in explained.items() if word in name), "not explained: MISSED")
         lines.append(f"     passes on the control: {name}: {reason}")
-    return lines
+    return [*lines, *left_out(control)]

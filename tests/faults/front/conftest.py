@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 
+from tests.faults.control import CONTROL
 from tests.faults.front.requests import KEY
 from tests.faults.front.worker import Worker
 from tests.faults.processes import Program, gateway_program, program
@@ -18,8 +18,6 @@ PATIENT = dict.fromkeys(
 )
 AROUND = {"server": {"api_key": KEY}, "worker_defaults": {"timeouts": PATIENT}}
 """The clocks of workers are not what is tried here: a worker that waits is a tool of the test."""
-
-CONTROL = os.environ.get("SMG_FAULTS_BUILD") == "control"
 
 
 @dataclass

@@ -48,7 +48,6 @@ def test_trailers_reach_nobody(front, name):
     heads = b"".join(entry.received.partition(b"\r\n\r\n")[0] for entry in front.worker.ledger.since(mark)).lower()
     assert b"trailed" not in heads
     assert heads.count(b"content-length:") == len(front.worker.ledger.since(mark))
-    assert got.answers[0].values("server") == []
 
 
 @named("name", "P15", BODIES_OUT_OF_PLACE)
@@ -75,7 +74,6 @@ def test_p16_body_is_asked_for_once_all_else_is_right(front):
 
     assert [answer.status for answer in first.answers] == [100]
     assert [answer.status for answer in got.answers] == [100, 200]
-    assert got.answers[1].values("server") == []
 
 
 EXPECTED_WRONGLY = {
@@ -147,7 +145,6 @@ def test_p19_what_is_just_within_passes(front):
         got = exchange(front.port, sent, 3, answers=1)
 
         assert [answer.status for answer in got.answers] == [200]
-        assert got.answers[0].values("server") == []
 
 
 def test_p21_pipelined_requests_are_answered_in_order(front):
@@ -179,4 +176,3 @@ def test_p21_few_pipelined_requests_run_ahead(front):
 
     assert 1 <= ahead <= 17
     assert [answer.status for answer in got.answers] == [200] * 101
-    assert got.answers[0].values("server") == []

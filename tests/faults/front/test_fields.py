@@ -116,7 +116,6 @@ def test_fields_of_the_workers_hop_end_here(front, name):
     assert answer.status in {200, 502}
     assert len(framings) == 1
     assert len(answer.values("x-request-id")) == 1
-    assert answer.values("server") == []
     assert b"marked" not in answer.raw.replace(b"marked-not", b"")
     assert got.rest == b""
 
@@ -131,7 +130,14 @@ def test_p23_all_other_fields_come_back(front):
     assert answer.values("set-cookie") == ["a=1", "b=2"]
     assert answer.values("x-other") == ["1", "2"]
     assert answer.values("x-engine") == ["e"]
-    assert answer.values("server") == []
+
+
+@pytest.mark.parametrize("key", [KEY, "wrong"], ids=["P23-banner-served", "P23-banner-refused"])
+def test_no_banner(front, key):
+    """No answer tells what serves it."""
+    got = exchange(front.port, request(GOOD_BODY, key=key), 3, answers=1)
+
+    assert [answer.values("server") for answer in got.answers] == [[]]
 
 
 @pytest.mark.parametrize("name", [*INTERNAL, *FORWARDED], ids=lambda name: f"P24-{name.decode()}")
@@ -170,7 +176,6 @@ def test_text_of_callers_stays_text(front, case):
     assert len(got.answers) == 1
     assert got.answers[0].status < 500
     assert got.answers[0].values("x-injected") == []
-    assert got.answers[0].values("server") == []
     for entry in front.worker.ledger.since(mark):
         assert b"injected" not in entry.received.partition(b"\r\n\r\n")[0].lower()
     lines = front.program.told_of(got.answers[0].values("x-request-id")[0])
