@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.faults.control import CONTROL
 from tests.faults.front.caller import Caller, exchange
-from tests.faults.front.conftest import CONTROL, fronted
+from tests.faults.front.conftest import fronted
 from tests.faults.front.crowd import Healthy
 from tests.faults.front.limits import GATE, setting
 from tests.faults.front.refusals import check_shape

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from smg.sim.words import WHOLE
+from tests.faults.control import CONTROL
 from tests.faults.front.caller import Got, exchange
-from tests.faults.front.conftest import CONTROL
 from tests.faults.front.crowd import Healthy, baseline
 from tests.faults.front.requests import GOOD_BODY, head, request
 from tests.faults.front.test_slow import HEALTHY_RATIO
