@@ -34,7 +34,6 @@ NOT_ASKED = {
     "X": "the control has no TLS, to either side",
     "T": "T03, T04: the control has no settings; the rest of T is asked",
     "O": "of O only what callers see of overload: the control does not drain, nor serve by several processes",
-    "proof": "F01-F05, F07, F08, F17, F21: measured over workers, memory and book of our own fleet; each case of these"
-    " was seen to fail with its defence taken away",
+    "proof": "F01-F05, F07, F08, F17, F21: measured over a fleet with its memory and book, which the control has not",
 }
 """What the share says nothing of, beside the cases that are left out one by one."""
