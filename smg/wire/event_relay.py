@@ -17,6 +17,8 @@ from smg.wire.sse import EventTooLargeError, SseFramer
 from smg.wire.told import BrokenJsonError, ToldError, told_error
 
 _EDGE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
+_EDGES = (re.compile(rb"\n(?:\r\n|\n|\r(?!\n))"), re.compile(rb"\r\r\n?"))
+"""The same edges by the one byte they begin with: found several times as fast in a large event as either of two is."""
 _DONE = re.compile(rb"(?:\A|[\r\n])data: ?\[DONE\][ \t]*(?=[\r\n])")
 _DATA = re.compile(rb"(?:\A|[\r\n])data")
 LONGEST_EDGE = 4
@@ -63,7 +65,7 @@ class EventRelay:
     def _completed(self, chunk: bytes) -> bytes:
         seen = max(0, len(self._held) - LONGEST_EDGE)
         self._held += chunk
-        edge = max((found.end() for found in _EDGE.finditer(self._held, seen)), default=0)
+        edge = max((found.end() for edges in _EDGES for found in edges.finditer(self._held, seen)), default=0)
         events = bytes(self._held[:edge])
         del self._held[:edge]
         if len(self._held) > self.max_event_bytes:
