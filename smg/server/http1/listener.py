@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from smg.server.http1.service import Limits
 
 BACKLOG = 4096
+KERNEL_BYTES = 128 << 10
+"""Of an answer the kernel takes only so much before it is sent: left to itself it takes over a megabyte for a caller
+who takes nothing, in three megabytes of its memory, and what all connections of a machine may hold is soon reached."""
 CLOSE_SECS = 1.0
 LONGEST_SWEEP_SECS = 1.0
 SWEEPS_PER_LIMIT = 4
@@ -101,6 +105,8 @@ class Listener:
             )
         except OSError as error:
             raise ConfigError(f"cannot listen on {bind.host}:{bind.port}: {error.strerror}") from error
+        for listening in self._server.sockets:  # its connections inherit what is set
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_BYTES)
         self._port = self._server.sockets[0].getsockname()[1]
         self._sweep()
 

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import socket
+import sys
+import termios
 from typing import Any
 
 import aiohttp
@@ -139,3 +143,32 @@ async def test_taken_port_is_a_setting_that_cannot_be_used() -> None:
     async with front(_echo) as first:
         with pytest.raises(ConfigError, match=f"127.0.0.1:{first.listener.port}"):
             await Front(_echo, LIMITS).listener.start(Bind(host="127.0.0.1", port=first.listener.port))
+
+
+async def test_kernel_takes_little_for_a_caller_who_takes_nothing() -> None:
+    """What waits to be sent to a deaf caller waits here, where it is counted, and not in the kernel."""
+
+    async def handler(_request: Any, sink: Any) -> Any:
+        sink.start(ReplyHead(200, ()))
+        sink.write(b"x" * (1 << 23))
+        await sink.drain()
+
+    with socket.socket() as caller:
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        caller.setblocking(False)
+        async with front(handler) as served:
+            await asyncio.get_running_loop().sock_connect(caller, ("127.0.0.1", served.listener.port))
+            caller.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            async with asyncio.timeout(5):
+                while not (taken := _unsent(served)):  # noqa: ASYNC110  (nothing tells of it)
+                    await asyncio.sleep(0)
+
+    assert taken <= 256 << 10
+
+
+def _unsent(served: Front) -> int:
+    """Return the bytes that the kernel holds for all callers."""
+    connections: Any = served.listener._crowd._all
+    numbers = [one._transport.get_extra_info("socket").fileno() for one in connections]
+    told = [fcntl.ioctl(number, termios.TIOCOUTQ, bytes(4)) for number in numbers]
+    return sum(int.from_bytes(each, sys.byteorder) for each in told)
