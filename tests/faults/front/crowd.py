@@ -17,6 +17,13 @@ from tests.faults.front.requests import GOOD_REQUEST
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+PARTS = 20
+"""In so many parts, one after another, a crowd sends."""
+NOISE_SECS = 0.002
+"""What timers, and two cores for all that runs here, add to one answer in a hundred, be there a crowd or none."""
+PER_SEC = 300
+"""How often a healthy caller asks whose 99th percentile is judged: two seconds give six samples beyond it."""
+
 
 @dataclass
 class Member:
@@ -57,13 +64,22 @@ class Crowd:
             member.socket.close()
 
     def wait(self, within_secs: float, *, every_secs: float = 0.1, piece: int = 1) -> None:
-        """Send a piece per member now and then until all are closed or the time is up."""
+        """Send a piece per member and turn until all are closed or the time is up; turns are spread as strangers' are.
+
+        A crowd that sends all at one instant holds up whoever asks just then, and is nobody's crowd.
+        """
         deadline = time.monotonic() + within_secs
+        parts = cycle([self.members[first::PARTS] for first in range(PARTS)])
         while any(member.closed_at is None for member in self.members) and time.monotonic() < deadline:
-            for key, _ in self._selector.select(every_secs):
-                self._read(key.data)
-            for member in self.members:
+            self._read_for(every_secs / PARTS)
+            for member in next(parts):
                 self._send(member, piece)
+
+    def _read_for(self, within_secs: float) -> None:
+        deadline = time.monotonic() + within_secs
+        while (left := deadline - time.monotonic()) > 0:
+            for key, _ in self._selector.select(left):
+                self._read(key.data)
 
     def _read(self, member: Member) -> None:
         data = b""
@@ -132,13 +148,18 @@ class Healthy:
 
     @property
     def p99(self) -> float:
-        """The 99th percentile so far; at least 10 ms, below which a loaded machine tells nothing."""
+        """The 99th percentile of all that came."""
         samples = sorted(self.took)
-        return max(0.01, samples[int(len(samples) * 0.99) - 1])
+        return samples[max(0, int(len(samples) * 0.99) - 1)]
 
 
-def baseline(port: int, secs: float) -> float:
-    """Return the healthy caller's 99th percentile with nobody else about."""
-    with Healthy(port) as healthy:
+def baseline(port: int, secs: float, per_sec: float = PER_SEC) -> Healthy:
+    """Return how a healthy caller fares with nobody else about."""
+    with Healthy(port, per_sec) as healthy:
         time.sleep(secs)
-    return healthy.p99
+    return healthy
+
+
+def slowed(beside: Healthy, alone: Healthy) -> float:
+    """Return the 99th percentile beside a crowd as a multiple of that alone, noise taken off the first."""
+    return max(0.0, beside.p99 - NOISE_SECS) / alone.p99

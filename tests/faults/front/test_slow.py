@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.faults.front.caller import Caller, exchange
 from tests.faults.front.conftest import fronted
-from tests.faults.front.crowd import Crowd, Healthy, baseline
+from tests.faults.front.crowd import NOISE_SECS, PER_SEC, Crowd, Healthy, baseline, slowed
+from tests.faults.front.limits import GATE, setting
 from tests.faults.front.refusals import named
 from tests.faults.front.requests import GOOD_BODY, GOOD_REQUEST, chat, head, request
 from tests.faults.profile import ALONE, COUNT_FACTOR, KIB, MIB, SIZE, SLACK_SECS, TIME_FACTOR, count, secs
@@ -19,6 +20,10 @@ HALF = GOOD_REQUEST[:60]
 HEADS = {"no-byte": (b"", b""), "half-a-head": (HALF, b""), "byte-by-byte": (b"", GOOD_REQUEST[:100] * 10)}
 HEALTHY_RATIO = 2.0
 """Healthy p99 against its baseline; too few samples and a shared machine say little in the short form."""
+HELD_SECS = secs(10) * 0.7
+"""How long a whole crowd is held, that is until shortly before the first of it is closed."""
+PIECE = max(1, round(10 * TIME_FACTOR))
+"""Of a body per turn: 10 bytes a second."""
 
 
 def crowd_of(full):
@@ -26,10 +31,11 @@ def crowd_of(full):
     return max(1_000, count(full)) if SIZE != "short" else count(full)
 
 
-def note(record, kind, late_secs, ratio, number):
+def note(record, kind, late_secs, healthy, usual, number):
     """Note how late the last of a crowd was closed, and what it did to the healthy."""
     figure(record, "F16", f"{kind}: the last closed after its deadline, secs", late_secs, 2, over=number)
-    figure(record, "F16", f"{kind}: healthy p99 / alone", ratio, HEALTHY_RATIO, over=number)
+    ratio = f"{kind}: healthy p99 less {NOISE_SECS * 1000:.0f} ms of noise, / alone"
+    figure(record, "F16", ratio, slowed(healthy, usual), HEALTHY_RATIO, over=len(healthy.took))
 
 
 def at_rest(front, descriptors):
@@ -41,41 +47,48 @@ def at_rest(front, descriptors):
 def test_slow_heads_are_cut_off(front, kind, record_property):
     """Whoever has not sent a head by the deadline is told so or cut; nobody else notices."""
     first, slowly = HEADS[kind]
-    usual = baseline(front.port, 1)
+    usual = baseline(front.port, HELD_SECS)
     before = front.program.ask("rest")
-    with Healthy(front.port) as healthy, Crowd(front.port, crowd_of(5_000), first, slowly) as crowd:
-        crowd.wait(secs(10) * 0.5, every_secs=TIME_FACTOR)
-        held = front.program.ask()
+    with Crowd(front.port, crowd_of(5_000), first, slowly) as crowd:
+        with Healthy(front.port, PER_SEC) as healthy:
+            crowd.wait(HELD_SECS, every_secs=TIME_FACTOR)
+            held = front.program.ask()
+        assert not any(member.closed_at for member in crowd.members)
         crowd.wait(secs(12) + SLACK_SECS, every_secs=TIME_FACTOR)
 
     closed = closed_times(crowd)
-    note(record_property, kind, max(closed) - secs(10), healthy.p99 / usual, len(closed))
+    note(record_property, kind, max(closed) - secs(10), healthy, usual, len(closed))
     assert min(closed) >= secs(10) * 0.9
     assert max(closed) <= secs(12) + SLACK_SECS
     assert all(member.received[:13] in {b"", b"HTTP/1.1 408 "} for member in crowd.members)
     assert healthy.failed == 0
-    assert not ALONE or healthy.p99 <= HEALTHY_RATIO * usual
+    assert not ALONE or slowed(healthy, usual) <= HEALTHY_RATIO
     assert held["rss_bytes"] - before["rss_bytes"] <= len(closed) * 16 * KIB + 2 * MIB
     at_rest(front, before["descriptors"] + 2)
 
 
-def test_c02_slow_bodies_are_cut_off(front, record_property):
-    """A body at 10 bytes a second is answered 408 in time, and holds nothing at any worker while it comes."""
-    usual = baseline(front.port, 1)
+def test_c02_slow_bodies_are_cut_off(record_property):
+    """Bodies at 10 bytes a second are answered 408 in time, and hold no place meanwhile, here or at a worker."""
     first = head(b"Content-Type: application/json", b"Content-Length: 100000")
-    received = front.worker.ledger.received_bytes
-    before = front.program.ask("rest")
-    with Crowd(front.port, crowd_of(2_000), first, b"{" + b" " * 9_999) as crowd, Healthy(front.port) as healthy:
-        crowd.wait(secs(32) + SLACK_SECS, every_secs=TIME_FACTOR)
-        assert front.worker.ledger.running <= 1
+    with fronted(**setting(GATE, limit=8, queue_size=8, queue_timeout_secs=1.0)) as front:
+        usual = baseline(front.port, HELD_SECS)
+        received = front.worker.ledger.received_bytes
+        before = front.program.ask("rest")
+        with Crowd(front.port, crowd_of(2_000), first, b"{" + b" " * 9_999) as crowd:
+            with Healthy(front.port, PER_SEC) as healthy:
+                crowd.wait(HELD_SECS, every_secs=TIME_FACTOR, piece=PIECE)
+            assert front.worker.ledger.running <= 1
+            assert healthy.failed == 0
+            crowd.wait(secs(12) + SLACK_SECS, every_secs=TIME_FACTOR, piece=PIECE)
+        at_rest(front, before["descriptors"] + 2)
 
     closed = closed_times(crowd)
-    note(record_property, "slow-body", max(closed) - secs(30), healthy.p99 / usual, len(closed))
-    assert healthy.failed == 0
-    assert not ALONE or healthy.p99 <= HEALTHY_RATIO * usual
+    note(record_property, "slow-body", max(closed) - secs(10), healthy, usual, len(closed))
+    assert min(closed) >= secs(10) * 0.9
+    assert max(closed) <= secs(12) + SLACK_SECS
     assert {member.received[:13] for member in crowd.members} == {b"HTTP/1.1 408 "}
     assert front.worker.ledger.received_bytes - received <= len(healthy.took) * 2 * KIB
-    at_rest(front, before["descriptors"] + 2)
+    assert not ALONE or slowed(healthy, usual) <= HEALTHY_RATIO
 
 
 def closed_times(crowd):
@@ -94,6 +107,8 @@ def deaf(port, number, script):
 
 
 SIZES = {"C03-stream-10-mb": ("stream 160 65536 0.25", 1_000), "C04-plain-8-mib": (f"whole {8 * MIB}", 500)}
+STALL_SECS = 10.0 if ALONE else secs(10)
+"""Not scaled where many are held: to fill a thousand takes seconds, and none may be cut off before the last is full."""
 
 
 @pytest.mark.parametrize("kind", SIZES)
@@ -101,13 +116,14 @@ def test_deaf_callers_hold_little(kind, record_property):
     """Answers nobody takes wait at the worker, not here, and end at the stall limit; others are served meanwhile."""
     script, full = SIZES[kind]
     number = crowd_of(full) if full >= 1_000 else count(full, 40)
-    with fronted() as fresh:  # memory that an earlier crowd has left free would hide what this one takes
+    # memory that an earlier crowd has left free would hide what this one takes
+    with fronted(server={"write_stall_timeout_secs": STALL_SECS}) as fresh:
         hold(fresh, script, number, lambda *seen: note(record_property, kind[4:], *seen))
 
 
 def hold(front, script, number, told):
     """Have so many callers take nothing of an answer, and judge what happens until the last is cut off."""
-    usual = baseline(front.port, 0.5)
+    usual = baseline(front.port, STALL_SECS * 0.2)
     before = front.program.ask("rest")
     ledger = front.worker.ledger
     mark = len(ledger.entries)
@@ -116,24 +132,33 @@ def hold(front, script, number, told):
         assert ledger.wait(lambda: len(ledger.since(mark)) == number, 10)
         running = ledger.since(mark)[:number]
         watch = Watch(front, running)
-        # while they fill, the test's own worker takes a core; so the healthy are asked once the first is given up
-        watch.until(lambda: any(entry.ended for entry in running))
-        with Healthy(front.port) as healthy:
-            watch.until(lambda: all(entry.ended for entry in running))
-            time.sleep(0.2)
-        left = sum(entry.ended is None for entry in running)
+        watch.until(lambda: watch.quiet)
+        with Healthy(front.port, PER_SEC) as healthy:
+            watch.look_on(STALL_SECS * 0.2)
+            unsent = to_send(front.port)
+        all_held = not any(entry.ended for entry in running)
+        watch.until(lambda: all(entry.ended for entry in running))
     finally:
         for caller in callers:
             caller.socket.close()
 
-    told(watch.late_secs, healthy.p99 / usual, number)
-    assert left == 0, "not cut at all"
-    assert watch.late_secs <= 2, "not cut at the stall limit"
+    told(watch.late_secs, healthy, usual, number)
+    assert watch.late_secs <= 2, "not cut at all, or not at the stall limit"
+    assert all_held or not ALONE, "cut before the last was full"
     assert healthy.failed == 0
-    # the network takes all of an answer now and then, as its buffers grow, but not of most
-    assert statistics.median(entry.sent for entry in running) < 8 * MIB, "the worker was not made to wait"
+    assert not ALONE or slowed(healthy, usual) <= HEALTHY_RATIO
+    assert max(entry.sent for entry in running) <= 4 * MIB, "the worker was not made to wait"
+    assert len(unsent) >= number * all_held
+    assert max(unsent) <= 256 * KIB, "the kernel holds what the gateway does not"
     assert watch.held - before["rss_bytes"] <= max(300 * MIB * COUNT_FACTOR, number * 300 * KIB + 16 * MIB)
     at_rest(front, before["descriptors"] + 2)
+
+
+def to_send(port):
+    """Return what the kernel holds for each caller of a port who has not taken it all."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    ours = [queues.partition(":")[0] for _, local, _, _, queues, *_ in lines if local.endswith(f":{port:04X}")]
+    return [int(queue, 16) for queue in ours if int(queue, 16)]
 
 
 class Watch:
@@ -143,21 +168,32 @@ class Watch:
         self.held = 0
         self._front, self._running = front, running
         self._moved = {id(entry): (0, time.monotonic()) for entry in running}
-        self._deadline = time.monotonic() + secs(60) + 5
+        self._deadline = time.monotonic() + 4 * STALL_SECS + 10
 
     def until(self, holds):
         """Look on until ``holds()``, but not for ever."""
         while not holds() and time.monotonic() < self._deadline:
-            now, moved = time.monotonic(), self._moved
-            moved |= {id(entry): (entry.sent, now) for entry in self._running if entry.sent != moved[id(entry)][0]}
             self.held = max(self.held, self._front.program.ask()["rss_bytes"])
+            self.look_on(0.1)
+
+    def look_on(self, for_secs):
+        """Look on without a question to the gateway, which would hold up others for milliseconds."""
+        until = time.monotonic() + for_secs
+        while (now := time.monotonic()) < until:
+            moved = self._moved
+            moved |= {id(entry): (entry.sent, now) for entry in self._running if entry.sent != moved[id(entry)][0]}
             time.sleep(0.1)
+
+    @property
+    def quiet(self):
+        """Nothing has moved for a tenth of the stall limit: all that are held are full."""
+        return time.monotonic() - max(moved for _, moved in self._moved.values()) > STALL_SECS * 0.1
 
     @property
     def late_secs(self):
         """How long after its deadline the last stream was cut; its deadline runs from its last byte."""
-        ends = [(one.ended_at or self._deadline + secs(10)) - self._moved[id(one)][1] for one in self._running]
-        return max(ends) - secs(10)
+        ends = [(one.ended_at or self._deadline + 2 * STALL_SECS) - self._moved[id(one)][1] for one in self._running]
+        return max(ends) - STALL_SECS
 
 
 def test_c06_reset_at_any_byte_leaves_nothing(front):
