@@ -103,6 +103,7 @@ class Healthy:
     Attributes:
         took: Seconds of each answer, in the order of ``sent``, which begins anew at its end.
         statuses: Of each answer; 0 where there was none.
+        asked_at: When each was asked for.
     """
 
     def __init__(self, port: int, per_sec: float = 100, sent: Sequence[bytes] = (GOOD_REQUEST,)) -> None:
@@ -113,6 +114,7 @@ class Healthy:
         self._thread = threading.Thread(target=self._run)
         self.took: list[float] = []
         self.statuses: list[int] = []
+        self.asked_at: list[float] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -129,12 +131,14 @@ class Healthy:
                     while not self._stop.wait(self._pause) and self._ask(caller):
                         pass
             except ConnectionRefusedError:
+                self.asked_at.append(time.monotonic())
                 self.statuses.append(0)
                 self._stop.wait(self._pause)
 
     def _ask(self, caller: Caller) -> bool:
         """Ask once; return whether the connection goes on."""
         caller.data, begun = b"", time.monotonic()
+        self.asked_at.append(begun)
         caller.send(next(self._sent))
         answers = caller.read(10, answers=1).answers
         self.took.append(time.monotonic() - begun)
