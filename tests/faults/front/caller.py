@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HEAD = re.compile(rb"HTTP/1\.1 ([0-9]{3}) [^\r\n]*\r\n((?:[A-Za-z0-9-]+: [^\r\n\x00]*\r\n)*)\r\n")
+BIND_ADDRESS_NO_PORT = 24
+"""Linux's IP_BIND_ADDRESS_NO_PORT, which Python has no name for."""
 BODILESS = (100, 204, 304)
 
 
@@ -59,6 +61,7 @@ class Caller:
         if window is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         if source is not None:
+            self.socket.setsockopt(socket.IPPROTO_IP, BIND_ADDRESS_NO_PORT, 1)  # else the port is nobody else's
             self.socket.bind((source, 0))
         try:
             self.socket.connect(("127.0.0.1", port))

@@ -68,7 +68,7 @@ def p99(samples: Sequence[float]) -> float:
 
 def load(port: int, per_sec: float, for_secs: float, sent: Sequence[bytes], *, retries: int = 0) -> Load:
     """Ask for so long, ``sent`` in turns, and again at once, so often, what is refused; return what became of it."""
-    wanted = {"port": port, "per_sec": per_sec, "for_secs": for_secs, "retries": retries}
+    wanted: dict[str, Any] = {"port": port, "per_sec": per_sec, "for_secs": for_secs, "retries": retries}
     wanted["sent"] = [each.decode() for each in sent]
     done = subprocess.run(
         [sys.executable, "-m", __name__], input=json.dumps(wanted), capture_output=True, text=True, check=False

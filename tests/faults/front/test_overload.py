@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
 import statistics
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -20,6 +23,7 @@ from tests.faults.front.limits import GATE, setting
 from tests.faults.front.load import load, p99
 from tests.faults.front.refusals import check_shape
 from tests.faults.front.requests import GOOD_BODY, GOOD_REQUEST, chat, head, request
+from tests.faults.processes import program
 from tests.faults.profile import ALONE, SIZE, SLACK_SECS, count, secs
 from tests.faults.report import figure
 
@@ -204,3 +208,61 @@ def test_o07_without_descriptors_running_streams_go_on():
         if answer.status != 200:
             check_shape(answer)
     assert [answer.status for answer in again.answers] == [200]
+
+
+def test_o07_without_ports_to_connect_from_running_streams_go_on():
+    """Who cannot be sent on for want of a port is told 503; nobody else is cut, and ports are used again."""
+    command = ["unshare", "-rn", sys.executable, "-m", "tests.faults.front.few_ports"]
+    if subprocess.run([*command[:2], "true"], capture_output=True, check=False).returncode:
+        pytest.skip("a network of its own is not allowed here")
+    told = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=60).stdout)
+    served, refused = ([one for one in told["got"] if (one[0] == 200) is good] for good in (True, False))
+
+    assert served
+    assert refused
+    assert {tuple(one) for one in refused} == {(503, "no_available_workers")}
+    assert told["whole"]
+    assert told["again"] == [200]
+
+
+def test_o07_full_disk_for_logs_stops_nobody():
+    """While nothing can be written all are served, streams go on, and what is logged later is written again."""
+    with fronted() as front:
+        callers = streaming(front, 5, "stream 20 100 0.05")
+        with full_disk(front.program.process.pid):
+            named = request(GOOD_BODY, b"X-Request-Id: while-full")
+            got = [exchange(front.port, named, 5, answers=1) for _ in range(20)]
+            bodies = [body_of(caller) for caller in callers]
+        exchange(front.port, request(GOOD_BODY, b"X-Request-Id: room-again"), 5, answers=1)
+        told = front.program.told_of("room-again"), front.program.told_of("while-full", 0)
+
+    assert [[answer.status for answer in each.answers] for each in got] == [[200]] * 20
+    assert [body.endswith(b"data: [DONE]\n\n") for body in bodies] == [True] * 5
+    assert [len(lines) for lines in told] == [1, 0]
+
+
+def test_o07_worker_that_needs_the_disk_waits_for_room():
+    """A tokenizer that cannot be unpacked keeps its worker out, and nobody else; room lets it in without a restart."""
+    with fronted() as front, program("tests.faults.proof.backend_process", "grpc") as backends:
+        spec = json.dumps({"url": backends.ask()["urls"][0], "runtime_type": "sglang"}).encode()
+        with full_disk(front.program.process.pid):
+            added = exchange(front.port, request(spec, path="/workers"), 10, answers=1)
+            time.sleep(1)  # several times as long as it takes where there is room
+            ready = front.program.ask()["ready"]
+            got = exchange(front.port, GOOD_REQUEST, 5, answers=1)
+        front.program.until(lambda told: told["ready"] == 2, 10)
+
+    assert [answer.status for answer in added.answers] == [202]
+    assert ready == 1
+    assert [answer.status for answer in got.answers] == [200]
+
+
+@contextmanager
+def full_disk(pid):
+    """Let a process write to no file for the length of the block, as if the disk were full; pipes are no files."""
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
