@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tests.faults.front.caller import Caller, exchange
 from tests.faults.front.conftest import fronted
 from tests.faults.front.crowd import Healthy
+from tests.faults.front.load import load, p99
 from tests.faults.front.refusals import check_shape
 from tests.faults.front.requests import KEY, chat, head, request
 from tests.faults.profile import ALONE, count
@@ -23,9 +25,9 @@ CALLERS: list[dict[str, Any]] = [
 ]
 CALLERS[0]["rate"] = {"rate_per_sec": 2.0, "burst": 5}
 KEYS = [caller["api_key"] for caller in CALLERS]
-BESIDE_SECS = 2.0
-MOST_RATIO = 1.5
-"""The catalogue wants 1.05; less than this two runs on a shared machine do not tell apart."""
+TURN_SECS = 2.0
+ROUNDS = 5 if ALONE else 1
+MOST_RATIO = 1.05
 
 
 @pytest.fixture(scope="module")
@@ -36,28 +38,32 @@ def callers_front():
 
 
 def taking_turns(port):
-    """Let the callers who are within their rates take turns for a while; return how they fared."""
+    """Let the callers who are within their rates take turns for a while; return how long their answers took."""
     with Healthy(port, 200, [request(key=key) for key in KEYS[1:]]) as healthy:
-        time.sleep(BESIDE_SECS)
+        time.sleep(TURN_SECS)
     assert healthy.failed == 0
-    return healthy
+    return healthy.took
 
 
 def test_l05_one_key_at_its_limit_is_not_the_others(callers_front, record_property):
     """Of 1,000 callers one asks far too often: it alone is refused, and told when to come back."""
     port = callers_front.port
-    usual = taking_turns(port)
-    mark = len(callers_front.worker.ledger.entries)
-    with Healthy(port, 100, [request(chat(user="greedy"), key=KEYS[0])]) as greedy:
-        beside = taking_turns(port)
+    greedy = [request(chat(user="greedy"), key=KEYS[0])]
+    mark, usual, beside, refused = len(callers_front.worker.ledger.entries), [], [], 0
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(ROUNDS):  # in turns, since a machine that others use, too, is slower at times
+            usual += taking_turns(port)
+            asking = pool.submit(load, port, 100, TURN_SECS + 0.5, greedy)
+            beside += taking_turns(port)
+            refused += len(asking.result().refused)
     served = [entry for entry in callers_front.worker.ledger.since(mark) if b"greedy" in entry.received]
 
-    median = statistics.median(beside.took) / statistics.median(usual.took)
-    figure(record_property, "L05", "others' median beside one at its limit", median, MOST_RATIO)
-    figure(record_property, "L05", "their p99, from 10 ms on", beside.p99 / usual.p99, MOST_RATIO)
-    assert set(greedy.statuses) == {200, 429}
-    assert 5 <= len(served) <= 5 + 2 * (BESIDE_SECS + 1)
-    assert not ALONE or beside.p99 <= MOST_RATIO * usual.p99
+    median, later = statistics.median(beside) / statistics.median(usual), p99(beside) / p99(usual)
+    figure(record_property, "L05", "others' median beside one at its limit", median, MOST_RATIO, over=len(beside))
+    figure(record_property, "L05", "their p99", later, MOST_RATIO, over=len(beside))
+    assert refused >= 50 * ROUNDS * TURN_SECS
+    assert 5 <= len(served) <= 5 + 2 * (2 * TURN_SECS + 2) * ROUNDS
+    assert not ALONE or later <= MOST_RATIO
 
 
 def test_l05_every_key_is_served_and_the_one_refused_is_told_when(callers_front):
