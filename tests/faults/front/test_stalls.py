@@ -11,18 +11,28 @@ import pytest
 from smg.sim.words import WHOLE
 from tests.faults.control import CONTROL
 from tests.faults.front.caller import Got, exchange
-from tests.faults.front.crowd import Healthy, baseline
+from tests.faults.front.crowd import PER_SEC, Healthy, baseline, slowed
 from tests.faults.front.requests import GOOD_BODY, head, request
 from tests.faults.front.test_slow import HEALTHY_RATIO
 from tests.faults.processes import gateway_program, program
 from tests.faults.profile import ALONE, MIB, SIZE, at_most
 from tests.faults.report import figure
+from tests.faults.vitals import p999
 
-PROMPT_BYTES = {"short": 2 * MIB, "scaled": 27 * MIB, "full": 27 * MIB}[SIZE]
+PROMPTS_MIB = {"short": (2,), "scaled": (4, 27), "full": (4, 27)}[SIZE]
+ALL_ENCODED_MIB = 4
+"""Five of these are put into tokens within the encoder's 30 s; of larger ones some are told that it was too long."""
 PROMPTS = 5
 LIVENESS_SECS = 0.1
+AT_LEISURE = {"timeouts": {"first_byte_secs": 60.0, "first_token_secs": 60.0, "total_secs": 100.0}}
 WORDS = " ".join(WHOLE[:60]) + " "
 BEFORE = GOOD_BODY[:-1] + b', "x": '
+ROUNDS = 4 if ALONE else 1
+BESIDE_SECS = 3.0 if ALONE else 0.5
+MOST_P999_SECS = 0.02
+LEAST_BASE_SECS = 0.02
+"""The catalogue wants others' p99 at twice what it is alone, a few milliseconds; while four such bodies are read, which
+takes turns of milliseconds with everything else, they are judged by 40 ms, and how many times it is is told."""
 MOST_LAG_SECS = 0.05
 """The short form shares its two cores with other tests, and only shows that no stall is gross."""
 
@@ -56,48 +66,79 @@ def at_once(port: int, requests: list[bytes], within_secs: float) -> list[Got]:
     return answers
 
 
+@pytest.fixture(scope="module")
+def lags():
+    """How late the loop was in each case of hostile bodies, so that their percentile is one of many samples."""
+    return []
+
+
 @pytest.mark.parametrize("name", [pytest.param(name, id=f"J12-{name}") for name in BODIES])
-def test_hostile_bodies_do_not_stall_others(front, name, record_property):
+def test_hostile_bodies_do_not_stall_others(front, name, lags, record_property):
     """Four at once: 400 or 200, the loop goes on, and so does everybody else."""
     sent = request(BEFORE + BODIES[name] + b"}")
-    usual = baseline(front.port, 0.5)
+    usual = baseline(front.port, BESIDE_SECS)
     front.program.ask()
-    with Healthy(front.port) as healthy:
-        answers = at_once(front.port, [sent] * 4, 10)
-        time.sleep(0.2)
+    answers: list[Got] = []
+    with Healthy(front.port, PER_SEC) as healthy:
+        for _ in range(ROUNDS):
+            answers += at_once(front.port, [sent] * 4, 10)
+            time.sleep(0.2)
     lag = front.program.ask()["lag"]
+    lags.append(lag)
 
+    ratio = slowed(healthy, usual)
     figure(record_property, "F18", "longest stall of the loop in secs", lag["max"], MOST_LAG_SECS, over=lag["ticks"])
-    if ALONE:
-        figure(record_property, "F18", "stalls of the loop, p99.9 in secs", lag["p999"], 0.02, over=lag["ticks"])
-    assert [got.answers[0].status in {200, 400} for got in answers] == [True] * 4
+    figure(
+        record_property, "J12", "others' p99 less 2 ms of noise, / alone", ratio, HEALTHY_RATIO, over=len(healthy.took)
+    )
+    assert {tuple(answer.status for answer in got.answers) for got in answers} <= {(200,), (400,)}
     assert not ALONE or lag["max"] <= MOST_LAG_SECS
     assert healthy.failed == 0
-    assert not ALONE or healthy.p99 <= HEALTHY_RATIO * max(usual, 0.02)
+    assert not ALONE or healthy.p99 <= HEALTHY_RATIO * max(usual.p99, LEAST_BASE_SECS)
+
+
+def test_j12_stalls_of_all_hostile_bodies(lags, record_property):
+    """One instant in a thousand beside hostile bodies finds the loop busy for longer than 20 ms."""
+    ticks = sum(lag["ticks"] for lag in lags)
+    if not ticks:
+        pytest.skip("nothing was measured in this process")
+    figure(record_property, "F18", "stalls of the loop, p99.9 in secs", p999(lags), MOST_P999_SECS, over=ticks)
+    assert not ALONE or p999(lags) <= MOST_P999_SECS
 
 
 @pytest.mark.skipif(CONTROL, reason="the control has no tokenizer")
-@pytest.mark.timeout(120)
-def test_j13_long_prompts_do_not_stall_liveness(record_property):
-    """While five prompts of 27 MiB are put into tokens for a gRPC worker, the liveness probe answers within 100 ms."""
-    text = WORDS * (PROMPT_BYTES // len(WORDS))
-    bodies = [json.dumps({"model": "m", "prompt": f"{turn} {text}"}).encode() for turn in range(PROMPTS)]
-    sent = [request(body, path="/v1/completions") for body in bodies]
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("mib", [pytest.param(mib, id=f"J13-{mib}-mib") for mib in PROMPTS_MIB])
+def test_long_prompts_do_not_stall_liveness(mib, record_property):
+    """While five prompts of megabytes are put into tokens for a gRPC worker, the liveness probe answers in 100 ms."""
     with program("tests.faults.proof.backend_process", "grpc") as backends:
-        worker = {"url": backends.ask()["urls"][0], "runtime_type": "sglang"}
-        with gateway_program(worker, server={"max_payload_size": 2 * PROMPT_BYTES}) as gateway:
+        card = {"id": "m", "context_length": mib * MIB}
+        worker = {"url": backends.ask()["urls"][0], "runtime_type": "sglang", "models": [card]}
+        with gateway_program(worker, server={"max_payload_size": 2 * mib * MIB}, worker_defaults=AT_LEISURE) as gateway:
             port = gateway.ask()["port"]
             with Healthy(port, sent=(head(method="GET", path="/liveness"),)) as probe:
-                answers = at_once(port, sent, 60)
+                answers = at_once(port, [long_prompt(turn, mib) for turn in range(PROMPTS)], 100)
+            lag = gateway.ask()["lag"]
+        sums = backends.ask()
 
     slowest = max(probe.took)
-    what = f"liveness beside five prompts of {PROMPT_BYTES // MIB} MiB, slowest in secs"
+    what = f"liveness beside five prompts of {mib} MiB, slowest in secs"
     figure(record_property, "F18", what, slowest, LIVENESS_SECS, over=len(probe.took))
+    what = f"stalls of the loop beside five prompts of {mib} MiB, p99.9 in secs"
+    figure(record_property, "J13", what, p999([lag]), LIVENESS_SECS, over=lag["ticks"])
     statuses = [answer.status for got in answers for answer in got.answers]
-    assert len(statuses) == PROMPTS
-    assert set(statuses) <= {400, 503}, "beyond the context, or not come to in time"
+    assert sums["attempts"] == statuses.count(200)
+    assert len(statuses) == statuses.count(200) + statuses.count(503) == PROMPTS
+    assert mib > ALL_ENCODED_MIB or statuses == [200] * PROMPTS, "not all were put into tokens"
     assert probe.failed == 0
     assert not ALONE or slowest <= LIVENESS_SECS
+
+
+def long_prompt(turn: int, mib: int) -> bytes:
+    """Return a request with a prompt of so many MiB that is nobody else's."""
+    text = f"{turn} {WORDS * (mib * MIB // len(WORDS))}"
+    body = json.dumps({"model": "m", "prompt": text, "max_tokens": 8}).encode()
+    return request(body, b"X-Request-Id: plain%d" % turn, path="/v1/completions")
 
 
 def test_j02_depth_is_judged_within_100_ms(front):
