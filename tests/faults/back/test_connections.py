@@ -140,16 +140,19 @@ async def test_g11_stalled_caller_holds_the_worker():
 
 async def test_g12_few_streams_allowed():
     """Calls beyond the worker's limit of streams wait their turn, and health calls do not wait behind them."""
-    slow = (*THREE, Wait(0.05), last(stream=True), Status(0, ""))
+    go_on, many = asyncio.Event(), profile.count(200, least=40)
     patient: dict[str, Any] = {"worker_defaults": {"timeouts": {"first_byte_secs": 30, "first_token_secs": 30}}}
-    async with facing("grpc", slow, workers=1, setup={"max_streams": 10}, **patient) as scene:
-        crowd = asyncio.gather(
-            *[scene.ask(f"r{number}", stream=True) for number in range(profile.count(200, least=40))]
+    async with facing("grpc", gated(go_on), workers=1, setup={"max_streams": 10}, **patient) as scene:
+        crowd, worker = (
+            asyncio.gather(*[scene.ask(f"r{number}", stream=True) for number in range(many)]),
+            scene.workers[0],
         )
-        await until(lambda: scene.book.running >= 10)
+        await until(lambda: (scene.book.running, worker.in_flight) == (10, many))
         begun = time.monotonic()
-        assert await scene.workers[0].probe()
+        assert await worker.probe()
         assert time.monotonic() - begun < 0.25 + profile.SLACK_SECS
+        assert (scene.book.running, worker.in_flight) == (10, many)  # held all the while
+        go_on.set()
         for answer in await crowd:
             whole(answer, stream=True)
         await scene.clean()
