@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from smg.workers.settings import WorkerDefaults
     from smg.workers.transport import Line
 
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+MAX_SENT_BYTES = 64 * 1024 * 1024
 STREAM_WINDOW_BYTES = 256 * 1024
 NEVER_MS = 2**31 - 1
 KEEPALIVE_TIMEOUT_MS = 4_000
@@ -91,8 +91,8 @@ def channel_options(settings: WorkerDefaults) -> Sequence[tuple[str, str | int]]
     """Return the options of every channel of a worker."""
     options: list[tuple[str, str | int]] = [
         ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_SENT_BYTES),
+        ("grpc.max_receive_message_length", settings.pool.max_message_bytes),
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", STREAM_WINDOW_BYTES),
         ("grpc.http2.max_frame_size", STREAM_WINDOW_BYTES),  # 16 KiB otherwise, which makes large messages slow

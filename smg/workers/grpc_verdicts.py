@@ -1,9 +1,9 @@
 """What a failed gRPC call means: one table by status, and one by grpc's own words where the status says too little.
 
-A call that could not be made and one that was under way both end as UNAVAILABLE; only the details, which grpc writes
-for people, tell them apart. ``SAID`` holds the few phrases relied on, as grpcio 1.85 has them. Each has a test against
-a peer that misbehaves that way, so that a version with other words turns red, and what no row knows is judged by its
-status.
+A call that could not be made and one that was under way both end as UNAVAILABLE, an engine without room and an answer
+beyond our limit both as RESOURCE_EXHAUSTED; only the details, which grpc writes for people, tell them apart. ``SAID``
+holds the few phrases relied on, as grpcio 1.85 has them. Each has a test against a peer that misbehaves that way, so
+that a version with other words turns red, and what no row knows is judged by its status.
 """
 
 from __future__ import annotations
@@ -72,8 +72,9 @@ _UNTRUSTED = Verdict(UpstreamTlsError, "no secure connection to the worker could
 _FOREIGN = Verdict(UpstreamError, "the worker does not speak gRPC", Retry.SAFE)
 _LEFT_OUT = Verdict(StaleConnectionError, "the worker left the request out", Retry.SAFE)
 _BROKEN = Verdict(UpstreamError, "the worker gave its connection up", Retry.SAFE)
+_TOO_LARGE = Verdict(UpstreamError, "the worker sent a message larger than allowed", Retry.IF_IDEMPOTENT)
 
-SAID: Sequence[tuple[str, str, Verdict]] = (
+UNAVAILABLE: Sequence[tuple[str, str, Verdict]] = (
     ("failed to connect", "Tls handshake failed", _UNTRUSTED),  # any certificate but for its name; plain text
     ("failed to connect", "Hostname Verification Check failed", _UNTRUSTED),
     ("failed to connect", "Cannot check peer", _UNTRUSTED),  # no ALPN: HTTP/2 was not agreed on
@@ -86,11 +87,17 @@ SAID: Sequence[tuple[str, str, Verdict]] = (
     ("Stream removed (GOAWAY received", "Error code: 0;", _LEFT_OUT),  # the stream is above the last one served
     ("Stream removed (GOAWAY received", "", _BROKEN),  # the same, by a server with a problem
 )
-"""How the details of UNAVAILABLE begin, what they hold, and what that means; the first row that fits."""
+SAID: Mapping[grpc.StatusCode, Sequence[tuple[str, str, Verdict]]] = {
+    Code.UNAVAILABLE: UNAVAILABLE,
+    Code.RESOURCE_EXHAUSTED: (
+        ("", "CLIENT: Received message larger", _TOO_LARGE),  # as it came, or just so once unpacked
+        ("Decompressed message larger", "", _TOO_LARGE),  # given up while it is unpacked
+    ),
+}
+"""How the details of a status begin, what they hold, and what that means; the first row that fits."""
 
 
 def verdict(code: grpc.StatusCode, details: str) -> Verdict:
     """Return what a call's end means."""
-    said = SAID if code is Code.UNAVAILABLE else ()
-    rows = (meant for begins, holds, meant in said if details.startswith(begins) and holds in details)
+    rows = (meant for begins, holds, meant in SAID.get(code, ()) if details.startswith(begins) and holds in details)
     return next(rows, VERDICTS[code])

@@ -12,6 +12,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+MessageBytes = Annotated[int, msgspec.Meta(ge=64 * 1024, le=2**31 - 1)]
 
 
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,6 +21,8 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     Attributes:
         keepalive_secs: Silence after which a gRPC connection with running calls is pinged; an engine that does not
             answer within 4 seconds is taken for dead and its calls fail. 0 never pings.
+        max_message_bytes: Largest message a gRPC worker may send, unpacked; from 64 KiB, and no smaller than the
+            pieces of a tokenizer's files that the engine sends. A larger one fails its call.
         max_connections: Connections for requests at once; further requests wait, at most the connect timeout.
         max_in_flight: Requests the worker is given at once; further ones go to others, or are refused.
         idle_timeout_secs: How long an unused connection is kept; must stay below the engine's own (often 5).
@@ -31,6 +34,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     idle_timeout_secs: NotNegative = 3.0
     dns_ttl_secs: NotNegative = 10.0
     keepalive_secs: NotNegative = 5.0
+    max_message_bytes: MessageBytes = 64 * 1024 * 1024
 
 
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gzip
 import socket
 import ssl
 import struct
@@ -23,7 +24,7 @@ from smg.core.errors import (
 )
 from smg.resilience.settings import ClockSettings
 from smg.workers.grpc_verdicts import VERDICTS, verdict
-from smg.workers.settings import TlsSettings
+from smg.workers.settings import PoolSettings, TlsSettings
 from tests.workers.engines import silent_server
 from tests.workers.support import generation, grpc_worker, with_defaults
 
@@ -39,7 +40,9 @@ STATUSES = {
     grpc.StatusCode.UNAUTHENTICATED: (502, "upstream_failed", Retry.NEVER),
     grpc.StatusCode.UNIMPLEMENTED: (502, "upstream_failed", Retry.IF_IDEMPOTENT),
 }
-HEADERS, RST_STREAM, SETTINGS, GOAWAY = 1, 3, 4, 7
+DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
+END_HEADERS = 4
+STATUS_200 = b"\x88"  # the field block of a response without any other field
 PREFACE_BYTES = 24
 RESETS = struct.pack("ii", 1, 0)  # a socket that lingers for 0 s is closed by RST
 PAST = dt.datetime.now(dt.UTC) - dt.timedelta(days=2)
@@ -59,16 +62,17 @@ def test_a_status_is_one_of_our_errors(code: grpc.StatusCode, expected: tuple[in
 
 
 def test_an_engine_cannot_speak_for_grpc() -> None:
-    """Only the details of UNAVAILABLE, which grpc gives a call without a connection, are read."""
+    """Only the details of those statuses are read that grpc itself gives a call."""
     assert verdict(grpc.StatusCode.INTERNAL, "failed to connect to all addresses") is VERDICTS[grpc.StatusCode.INTERNAL]
 
 
 async def failure(
-    url: str, tls: TlsSettings | None = None, connect_secs: float = 2.0
+    url: str, tls: TlsSettings | None = None, connect_secs: float = 2.0, pool: PoolSettings | None = None
 ) -> tuple[type[UpstreamError], Retry] | None:
     """Ask a peer for a generation and return how that fails; the error itself would keep the connection open."""
     clocks = ClockSettings(connect_secs=connect_secs, total_secs=20.0)
-    worker = grpc_worker(url, runtime="mlx", defaults=with_defaults(timeouts=clocks, tls=tls or TlsSettings()))
+    limits = with_defaults(timeouts=clocks, tls=tls or TlsSettings(), pool=pool or PoolSettings())
+    worker = grpc_worker(url, runtime="mlx", defaults=limits)
     await worker.start()
     try:
         async with worker.generate(generation()):
@@ -110,9 +114,9 @@ async def peer(
         await server.wait_closed()
 
 
-def frame(kind: int, stream: int, payload: bytes = b"") -> bytes:
-    """Return one HTTP/2 frame without flags."""
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, 0, stream) + payload
+def frame(kind: int, stream: int, payload: bytes = b"", flags: int = 0) -> bytes:
+    """Return one HTTP/2 frame."""
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
 def http2(end: bytes) -> Callable[[asyncio.StreamReader], AsyncIterator[bytes]]:
@@ -147,6 +151,28 @@ async def test_what_was_never_begun_is_safe_to_repeat(end: bytes, expected: type
         told = await failure(f"grpc://{target}")
 
     assert told == (expected, Retry.SAFE)
+
+
+@pytest.mark.parametrize("pool", [PoolSettings(), PoolSettings(max_message_bytes=1 << 16)], ids=["default", "least"])
+async def test_a_message_beyond_the_limit_is_a_failure(pool: PoolSettings) -> None:
+    """Not an engine without room, which tells by the same status; its length alone is enough."""
+    announced = struct.pack(">BI", 0, pool.max_message_bytes + 1)
+    async with peer(http2(frame(HEADERS, 1, STATUS_200, END_HEADERS) + frame(DATA, 1, announced))) as target:
+        told = await failure(f"grpc://{target}", pool=pool)
+
+    assert told == (UpstreamError, Retry.IF_IDEMPOTENT)
+
+
+@pytest.mark.parametrize("unpacked", [(1 << 16) + 1, 1 << 20])
+async def test_a_message_that_unpacks_beyond_the_limit_is_a_failure(unpacked: int) -> None:
+    """A small one, as it comes; by a byte too large, or by far."""
+    bomb = gzip.compress(bytes(unpacked))
+    fields = STATUS_200 + b"\x00\x0dgrpc-encoding\x04gzip"
+    answer = frame(HEADERS, 1, fields, END_HEADERS) + frame(DATA, 1, struct.pack(">BI", 1, len(bomb)) + bomb)
+    async with peer(http2(answer)) as target:
+        told = await failure(f"grpc://{target}", pool=PoolSettings(max_message_bytes=1 << 16))
+
+    assert told == (UpstreamError, Retry.IF_IDEMPOTENT)
 
 
 async def heard(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:

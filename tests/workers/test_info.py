@@ -29,6 +29,7 @@ def test_the_overrides_in_effect_are_shown_and_keys_never() -> None:
         "idle_timeout_secs": 3.0,
         "dns_ttl_secs": 10.0,
         "keepalive_secs": 5,
+        "max_message_bytes": 67_108_864,
     }
     assert (info["url"], info["base_url"], info["dp_rank"]) == ("http://host:1@2", "http://host:1", 2)
     assert (info["model_id"], info["connection_mode"], info["worker_type"]) == ("m", "http", "regular")

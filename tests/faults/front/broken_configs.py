@@ -22,7 +22,7 @@ NUMBERS = {
     "limits.rate": ("rate_per_sec", "burst"),
     "limits.per_caller": ("rate_per_sec", "burst"),
     "json": ("max_depth", "max_nodes", "max_messages", "max_tools", "max_stop", "max_top_logprobs"),
-    "worker_defaults.pool": ("max_connections", "idle_timeout_secs", "dns_ttl_secs"),
+    "worker_defaults.pool": ("max_connections", "idle_timeout_secs", "dns_ttl_secs", "max_message_bytes"),
     "worker_defaults.health": (
         "timeout_secs",
         "check_interval_secs",
