@@ -73,6 +73,7 @@ def wanted() -> dict[str, Any]:
                 "between_chunks_secs": secs(5),
                 "total_secs": secs(60),
             },
+            "pool": {"max_message_bytes": 16 * MIB},
             "retry": {"max_retries": 3, "initial_backoff_ms": 10, "max_backoff_ms": 100},
             "health": {
                 "check_interval_secs": 1.0,

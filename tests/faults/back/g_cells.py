@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import zlib
 from typing import Any
 
@@ -21,6 +22,7 @@ SOON = Wait(0.02)
 FIRST = profile.secs(5)
 SLACK = 0.3 + profile.SLACK_SECS
 LIMIT = 16 * profile.MIB
+UNHURRIED: dict[str, Any] = {"worker_defaults": {"timeouts": {"first_byte_secs": 10, "first_token_secs": 10}}}
 STATUSES = {
     words.OK: (502,),  # the end of a call that owes an answer
     words.CANCELLED: (502,),
@@ -135,7 +137,7 @@ def messages() -> list[Cell]:
     deep = b"\x0a\x02" * 10_000
     nested = b""
     for _ in range(10_000):
-        nested = b"\x2a" + _varint(len(nested)) + nested if len(nested) < profile.MIB else nested
+        nested = b"\x2a" + words.varint(len(nested)) + nested if len(nested) < profile.MIB else nested
     bomb = zlib.compress(bytes(4 * LIMIT))
     acts = {
         "garbage": Message(b"\xff\xff\xff\xff\xff\x01nonsense"),
@@ -143,7 +145,6 @@ def messages() -> list[Cell]:
         "truncated": Message(pb.GenerateResponse(request_id="x" * 40).SerializeToString()[:-9]),
         "deep": Message(deep),
         "nested": Message(nested),
-        "too-long": Message(bytes(LIMIT + 1)),
         "lying-length": Message(b"", length=LIMIT + 1),
         "bomb-unasked": Message(bomb, flag=1),
         "empty-then-end": Message(b""),
@@ -159,12 +160,30 @@ def messages() -> list[Cell]:
     return cells
 
 
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*out, number])
+def sizes() -> list[Cell]:
+    """G07: a message of the limit is read, one of a byte more is not, packed or not; all are right in themselves."""
+    cells = []
+    for stream in (False, True):
+        first, *rest = (*THREE, words.last(stream=True)) if stream else (words.last(stream=False),)
+        fine = functools.partial(whole, stream=stream)
+        fits, beyond = ((words.padded(first, size), *rest, Status(words.OK, "")) for size in (LIMIT, LIMIT + 1))
+        bomb = (_packed(words.padded(first, 4 * LIMIT)), *rest, Status(words.OK, ""))
+        packed = (_packed(first), *rest, Status(words.OK, ""))
+        cells += [
+            Cell("G07", "of-the-limit", "grpc", stream, fits, fine, within_secs=10, settings=UNHURRIED),
+            Cell("G07", "packed", "grpc", stream, packed, fine),
+            retried("G07", "bomb", bomb, mode="grpc", stream=stream),
+            fatal("G07", "bomb", bomb, 502, mode="grpc", stream=stream),
+            retried("G07", "too-long", beyond, mode="grpc", stream=stream),
+            fatal("G07", "too-long", beyond, 502, mode="grpc", stream=stream),
+        ]
+    later = (*THREE, SOON, words.padded(words.last(stream=True), LIMIT + 1), Status(words.OK, ""))
+    return [*cells, Cell("G07", "too-long-later", "grpc", True, later, SAID)]
+
+
+def _packed(message: Message) -> Message:
+    """Return a message packed as the head of the answer says."""
+    return Message(gzip.compress(message.data), flag=1, coding="gzip")
 
 
 def late() -> list[Cell]:
@@ -206,4 +225,4 @@ def _whole_text(answer) -> None:
     whole(answer, stream=True)
 
 
-CELLS = [*statuses(), *resets(), *connections(), *messages(), *late(), *ends()]
+CELLS = [*statuses(), *resets(), *connections(), *messages(), *sizes(), *late(), *ends()]

@@ -100,8 +100,8 @@ class Call:
     async def _step(self, step: Step) -> bool:
         """Do one step; return whether it was the last."""
         match step:
-            case Message(data, flag, length):
-                await self._message(frame(data, flag, length))
+            case Message(data, flag, length, coding):
+                await self._message(frame(data, flag, length), coding)
             case Send(data, times):
                 for _ in range(times):
                     self.connection.raw(data)
@@ -148,16 +148,17 @@ class Call:
         for wait in waits:
             wait.cancel()
 
-    def _head(self) -> None:
+    def _head(self, coding: str) -> None:
         if not self._headed:
             self._headed = True
-            fields = [(":status", "200"), ("content-type", "application/grpc")]
+            coded = [("grpc-encoding", coding)] if coding else []
+            fields = [(":status", "200"), ("content-type", "application/grpc"), *coded]
             self.connection.h2.send_headers(self.stream, fields)
 
-    async def _message(self, framed: bytes) -> None:
+    async def _message(self, framed: bytes, coding: str = "") -> None:
         """Send one message as the windows allow."""
         h2, connection = self.connection.h2, self.connection
-        self._head()
+        self._head(coding)
         while framed and not self._left.is_set():
             await connection.backend.thawed.wait()
             room = min(h2.local_flow_control_window(self.stream), h2.max_outbound_frame_size, len(framed))

@@ -50,6 +50,21 @@ def good(*, stream: bool) -> tuple[Message | Status, ...]:
     return (*(THREE if stream else ()), last(stream=stream), Status(OK, ""))
 
 
+def padded(message: Message, size: int) -> Message:
+    """Return a message of so many bytes that says the same: its first field, an id nobody reads, takes the rest."""
+    room = size - len(message.data) - 5
+    return Message(message.data + b"\x0a" + varint(room) + b"x" * room)
+
+
+def varint(number: int) -> bytes:
+    """Return a number as protobuf has it."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
 def model_info() -> bytes:
     """Return what the engine tells of its model."""
     return pb.GetModelInfoResponse(

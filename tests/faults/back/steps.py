@@ -62,11 +62,15 @@ class Close(Step):
 
 @dataclass(frozen=True, slots=True)
 class Message(Step):
-    """Send one gRPC message; ``flag`` 1 claims that it is compressed, ``length`` lies about its size."""
+    """Send one gRPC message; ``flag`` 1 claims that it is compressed, ``length`` lies about its size.
+
+    ``coding`` is told in the head of the answer, where this is its first message.
+    """
 
     data: bytes
     flag: int = 0
     length: int | None = None
+    coding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
