@@ -141,12 +141,11 @@ async def test_g11_stalled_caller_holds_the_worker():
 async def test_g12_few_streams_allowed():
     """Calls beyond the worker's limit of streams wait their turn, and health calls do not wait behind them."""
     go_on, many = asyncio.Event(), profile.count(200, least=40)
-    patient: dict[str, Any] = {"worker_defaults": {"timeouts": {"first_byte_secs": 30, "first_token_secs": 30}}}
+    held = dict.fromkeys(("first_byte_secs", "first_token_secs", "between_chunks_secs"), 30)
+    patient: dict[str, Any] = {"worker_defaults": {"timeouts": held}}
     async with facing("grpc", gated(go_on), workers=1, setup={"max_streams": 10}, **patient) as scene:
-        crowd, worker = (
-            asyncio.gather(*[scene.ask(f"r{number}", stream=True) for number in range(many)]),
-            scene.workers[0],
-        )
+        worker = scene.workers[0]
+        crowd = asyncio.gather(*[scene.ask(f"r{number}", stream=True) for number in range(many)])
         await until(lambda: (scene.book.running, worker.in_flight) == (10, many))
         begun = time.monotonic()
         assert await worker.probe()
