@@ -24,6 +24,7 @@ class Answer:
         whole: The body ended as its framing says.
         secs: From the request's last byte to the answer's.
         first_secs: To the head.
+        ended_at: When it had been read; seconds on the monotonic clock.
     """
 
     status: int = 0
@@ -32,6 +33,7 @@ class Answer:
     whole: bool = False
     secs: float = 0.0
     first_secs: float = 0.0
+    ended_at: float = 0.0
 
     def field(self, name: str) -> str | None:
         """Return the first value of a response field."""
@@ -111,5 +113,6 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
         answer.whole = isinstance(event, h11.EndOfMessage)
     except (h11.RemoteProtocolError, ConnectionError):
         pass
-    answer.body, answer.secs = bytes(body), time.monotonic() - begun
+    answer.body, answer.ended_at = bytes(body), time.monotonic()
+    answer.secs = answer.ended_at - begun
     return answer

@@ -34,7 +34,7 @@ class Cell:
         alone: One worker only, which always misbehaves.
         within_secs: The answer must be there by then: its deadline, 300 ms, and what a loaded machine may be late by.
         no_sooner_secs: It must not be there before.
-        freed_secs: The worker must see the end of its attempt so soon after the caller's answer.
+        freed_secs: Each worker must have seen the end of its attempt so soon after the caller's answer.
     """
 
     case: str
@@ -88,6 +88,9 @@ async def play(cell: Cell, record: Record) -> None:
         cell.want(answer)
         assert cell.no_sooner_secs <= answer.secs <= cell.within_secs
         await _check_ledger(cell, scene)
+        if cell.freed_secs is not None:
+            last = max(attempt.ended_at or 0 for attempt in scene.book.of("r"))
+            assert last - answer.ended_at <= cell.freed_secs
 
 
 async def _check_ledger(cell: Cell, scene: Scene) -> None:

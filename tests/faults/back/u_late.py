@@ -14,7 +14,7 @@ from tests.faults.back.verdicts import broken, whole
 FIRST = profile.secs(5)
 TOTAL = profile.secs(60)
 SLACK = 0.3 + profile.SLACK_SECS
-FREED_SECS = 0.25 + profile.SLACK_SECS
+FREED_SECS = profile.at_most(0.25)
 NEAR = {"short": 0.6, "scaled": 0.9, "full": 0.98}[profile.SIZE]
 """Share of a deadline at which an answer is still in time; nearer to it as times grow."""
 
@@ -23,6 +23,10 @@ def _timed(case: str, variant: str, act, *, stream: bool, secs: float) -> Cell:
     return fatal(
         case, variant, act, 504, stream=stream, no_sooner_secs=secs, within_secs=secs + SLACK, freed_secs=FREED_SECS
     )
+
+
+def _again(case: str, variant: str, act, *, stream: bool) -> Cell:
+    return retried(case, variant, act, stream=stream, within_secs=FIRST + SLACK, freed_secs=FREED_SECS)
 
 
 def first_byte() -> list[Cell]:
@@ -36,7 +40,7 @@ def first_byte() -> list[Cell]:
             _timed("U14", "never", (Silence(),), stream=stream, secs=FIRST),
             _timed("U14", "too-late", late, stream=stream, secs=FIRST),
             Cell("U14", "in-time", "http", stream, near, fine, no_sooner_secs=FIRST * NEAR),
-            retried("U14", "never", (Silence(),), stream=stream, within_secs=FIRST + SLACK),
+            _again("U14", "never", (Silence(),), stream=stream),
         ]
     return cells
 
@@ -48,8 +52,8 @@ def first_token() -> list[Cell]:
     return [
         _timed("U14", "head-only", mute, stream=True, secs=FIRST),
         _timed("U14", "comments-only", chatty, stream=True, secs=FIRST),
-        retried("U14", "head-only", mute, stream=True, within_secs=FIRST + SLACK),
-        retried("U14", "comments-only", chatty, stream=True, within_secs=FIRST + SLACK),
+        _again("U14", "head-only", mute, stream=True),
+        _again("U14", "comments-only", chatty, stream=True),
     ]
 
 
@@ -60,13 +64,14 @@ def gaps() -> list[Cell]:
     slow = (Send(BEGUN), Wait(FIRST * NEAR), Send(b"".join(rest)))
     said = functools.partial(broken, said="one two")
     held: dict[str, Any] = {"no_sooner_secs": FIRST, "within_secs": FIRST + SLACK, "freed_secs": FREED_SECS}
+    whole_time: dict[str, Any] = {"no_sooner_secs": TOTAL, "within_secs": TOTAL + SLACK, "freed_secs": FREED_SECS}
     half = (Send(plain()[:-20]), Silence())
     return [
         Cell("U15", "silence", "http", True, (Send(BEGUN), Silence()), said, **held),
         Cell("U15", "in-time", "http", True, slow, functools.partial(whole, stream=True)),
-        Cell("U15", "keep-alives", "http", True, alive, said, no_sooner_secs=TOTAL, within_secs=TOTAL + SLACK),
+        Cell("U15", "keep-alives", "http", True, alive, said, **whole_time),
         _timed("U15", "silence", half, stream=False, secs=FIRST),
-        retried("U15", "silence", half, stream=False, within_secs=FIRST + SLACK),
+        _again("U15", "silence", half, stream=False),
     ]
 
 
