@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from tests.faults import profile
 from tests.faults.back.cells import Cell, fatal, retried
 from tests.faults.back.http_words import BEGUN, chunk, error_body, plain
 from tests.faults.back.steps import Send, Silence, Wait
@@ -17,6 +18,9 @@ OURS = (401, 403)
 BUSY = (429, 503)
 FAILED = (500, 529)
 SAID = error_body()
+LONGEST_SECS = 5.0
+SOON_SECS = 0.1 + 0.3 + profile.SLACK_SECS
+"""The profile's longest wait of our own before a retry, and 300 ms."""
 
 
 def _act(status: int, *fields: str) -> tuple[Send, ...]:
@@ -51,10 +55,25 @@ def _statuses(after: str | None, *, stream: bool) -> list[Cell]:
         Cell("U23", f"{status}{name}", "http", stream, _act(status, *fields), _as_it_came(status, after), alone=True)
         for status in (*BUSY, 408, *FAILED)
     ]
-    again = [retried("U23", f"{status}{name}", _act(status, *fields), stream=stream) for status in (*BUSY, *FAILED)]
+    asked = 0.0 if after is None else float(after)
+    again = [_waited(f"{status}{name}", _act(status, *fields), asked, stream=stream) for status in (*BUSY, *FAILED)]
     again += [retried("U23", f"{status}{name}", _act(status, *fields), stream=stream) for status in OURS]
     ours = [fatal("U23", f"{status}{name}", _act(status, *fields), 502, stream=stream) for status in OURS]
     return [*passed, *final, *again, *ours]
+
+
+def _waited(variant: str, act: tuple[Send, ...], secs: float, *, stream: bool) -> Cell:
+    """Return the cell of a worker whose wish to be left alone for so long is honoured before another is asked."""
+    return retried("U23", variant, act, stream=stream, no_sooner_secs=secs, within_secs=secs + SOON_SECS)
+
+
+def patience() -> list[Cell]:
+    """U23: a Retry-After of a minute is honoured up to 5 s; a date is not followed, since machines' clocks differ."""
+    date = "Retry-After: Fri, 31 Dec 2049 23:59:59 GMT"
+    return [
+        _waited("429-retry-after-long", _act(429, "Retry-After: 60"), LONGEST_SECS, stream=False),
+        _waited("503-retry-after-date", _act(503, date), 0.0, stream=False),
+    ]
 
 
 def echoes() -> list[Cell]:
@@ -109,4 +128,4 @@ def _no_key(*statuses: int):
     return check
 
 
-CELLS = [*statuses(), *echoes()]
+CELLS = [*statuses(), *patience(), *echoes()]
