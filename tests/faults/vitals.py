@@ -55,16 +55,22 @@ def vitals(lag: Lag, *, collect: bool) -> dict[str, object]:
     """Return what must be unchanged or bounded; begin the peak of memory anew."""
     if collect:
         gc.collect()
-    status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    kib = {line.split(":")[0]: int(line.split()[1]) for line in status if line.startswith("Vm")}
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    rss_bytes, peak_bytes = memory()
     return {
         "pid": os.getpid(),
         "tasks": len(asyncio.all_tasks()),
         "descriptors": len(list(Path("/proc/self/fd").iterdir())),
-        "rss_bytes": kib["VmRSS"] * 1024,
-        "peak_bytes": kib["VmHWM"] * 1024,
+        "rss_bytes": rss_bytes,
+        "peak_bytes": peak_bytes,
         "cpu_secs": time.process_time(),
         "lag": lag.taken(),
     }
+
+
+def memory() -> tuple[int, int]:
+    """Return what this process has in memory, and the most there was since the last call; in bytes."""
+    status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    kib = {line.split(":")[0]: int(line.split()[1]) for line in status if line.startswith("Vm")}
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return kib["VmRSS"] * 1024, kib["VmHWM"] * 1024

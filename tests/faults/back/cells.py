@@ -9,6 +9,7 @@ from tests.faults import profile
 from tests.faults.back.facing import facing, good
 from tests.faults.back.verdicts import refused, whole
 from tests.faults.report import figure
+from tests.faults.vitals import memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,6 +35,7 @@ class Cell:
         alone: One worker only, which always misbehaves.
         within_secs: The answer must be there by then: its deadline, 300 ms, and what a loaded machine may be late by.
         no_sooner_secs: It must not be there before.
+        grown_bytes: So much more memory than before it may take at most, the engine's and the caller's included.
         freed_secs: Each worker must have seen the end of its attempt so soon after the caller's answer.
     """
 
@@ -48,6 +50,7 @@ class Cell:
     within_secs: float = PROMPT_SECS
     no_sooner_secs: float = 0.0
     freed_secs: float | None = None
+    grown_bytes: int | None = None
     asked: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -79,14 +82,17 @@ async def play(cell: Cell, record: Record) -> None:
     acts = (cell.act,) if cell.alone else (cell.act, good(cell.mode, stream=cell.stream))
     workers = 1 if cell.alone else 2
     async with facing(cell.mode, *acts, workers=workers, **cell.settings) as scene:
-        late = True
+        late, (before, _) = True, memory()
         try:
             answer = await scene.ask(stream=cell.stream, **cell.asked)
             late = answer.secs + profile.SLACK_SECS > max(PROMPT_SECS, cell.within_secs)
         finally:
             figure(record, "F11", "answers later than their deadline + 300 ms", late, 0)
+        _, peak = memory()
         cell.want(answer)
         assert cell.no_sooner_secs <= answer.secs <= cell.within_secs
+        if cell.grown_bytes is not None:
+            assert peak - before <= cell.grown_bytes
         await _check_ledger(cell, scene)
         if cell.freed_secs is not None:
             last = max(attempt.ended_at or 0 for attempt in scene.book.of("r"))

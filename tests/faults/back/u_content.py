@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+from typing import Any
 
 from tests.faults import profile
 from tests.faults.back.cells import Cell, both, fatal
@@ -58,18 +59,20 @@ def ends() -> list[Cell]:
 
 
 def floods() -> list[Cell]:
-    """U17: an event has a size; what exceeds it ends the stream."""
+    """U17: an event has a size; what exceeds it ends the stream, and takes no more memory than 4 MiB beyond it."""
     block = b"x" * (1 << 16)
     line = Send(chunk(block), times=HUGE >> 16)
     lines = (Send(chunk(b"\n" * (1 << 16)), times=LINES >> 16), Silence())
     long_event = Send(chunk(b"data: " + block + b"\n"), times=10 * CAP >> 16)
+    bounds: dict[str, Any] = {"stream": True, "grown_bytes": CAP + 4 * profile.MIB}
+    later: dict[str, Any] = {"mode": "http", "want": SAID, **bounds}
     return [
-        fatal("U17", "line", (Send(SSE_HEAD), line, Silence()), 502, stream=True, within_secs=QUICK_SECS + 5),
-        Cell("U17", "line-later", "http", True, (Send(BEGUN), line, Silence()), SAID),
-        fatal("U17", "event", (Send(SSE_HEAD), long_event, Silence()), 502, stream=True),
-        Cell("U17", "event-later", "http", True, (Send(BEGUN), long_event, Silence()), SAID),
+        fatal("U17", "line", (Send(SSE_HEAD), line, Silence()), 502, within_secs=QUICK_SECS + 5, **bounds),
+        Cell("U17", "line-later", act=(Send(BEGUN), line, Silence()), **later),
+        fatal("U17", "event", (Send(SSE_HEAD), long_event, Silence()), 502, **bounds),
+        Cell("U17", "event-later", act=(Send(BEGUN), long_event, Silence()), **later),
         # endless empty lines are no event: the first one is awaited until its clock runs out, in bounded memory
-        fatal("U17", "empty-lines", (Send(SSE_HEAD), *lines), 502, 504, stream=True),
+        fatal("U17", "empty-lines", (Send(SSE_HEAD), *lines), 502, 504, **bounds),
     ]
 
 
