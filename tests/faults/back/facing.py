@@ -19,7 +19,7 @@ from tests.faults.back.asking import ask, request
 from tests.faults.back.book import Book, until
 from tests.faults.back.grpc_backend import GrpcBackend
 from tests.faults.back.http_backend import HttpBackend
-from tests.faults.back.steps import Play
+from tests.faults.back.steps import Play, Send
 from tests.faults.control import CONTROL, forwarding
 
 if TYPE_CHECKING:
@@ -136,3 +136,9 @@ def good(mode: str, *, stream: bool) -> Script:
 async def at_once(scene: Scene, count: int, *, stream: bool, prefix: str = "r") -> list[Answer]:
     """Ask so often at the same time."""
     return list(await asyncio.gather(*[scene.ask(f"{prefix}{n}", stream=stream) for n in range(count)]))
+
+
+def be_well(backend: Any, *, well: bool) -> None:
+    """Have an engine say that it is well, or not; it serves in any case."""
+    backend.well = well
+    backend.health = None if well else (Send(http_words.plain(b"", status=503)),)

@@ -12,7 +12,7 @@ import pytest
 from tests.faults import profile
 from tests.faults.back.asking import request
 from tests.faults.back.book import until
-from tests.faults.back.facing import at_once, facing, good
+from tests.faults.back.facing import at_once, be_well, facing, good
 from tests.faults.back.grpc_words import THREE
 from tests.faults.back.http_backend import Door
 from tests.faults.back.http_words import BEGUN, SSE_HEAD, chunk, error_body, event, plain
@@ -289,12 +289,6 @@ async def test_b16_all_say_they_are_ill(mode, ratio):
             whole(answer, stream=False)
         assert len(scene.backends[1].attempts) == seen
         assert shown not in await metrics(scene)
-
-
-def be_well(backend, *, well: bool) -> None:
-    """Have an engine say that it is well, or not; it serves in any case."""
-    backend.well = well
-    backend.health = None if well else (Send(plain(b"", status=503)),)
 
 
 @pytest.mark.parametrize("mode", MODES)
