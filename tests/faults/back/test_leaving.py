@@ -91,7 +91,7 @@ async def test_leaving_frees_the_worker(case, phase, mode, stream, act, record_p
         took = freed(scene, await gone(scene, writers, many if case == "R05" else 10), mode)
         note(record_property, case, took, many)
         assert len(took) == len(scene.book.attempts) == many
-        assert took[-1] <= FREED_SECS + (many / 2000 if case == "R05" else 0)
+        assert took[-1] <= (profile.at_most(2) if case == "R05" else FREED_SECS)
         if mode == "grpc":
             await until(lambda: all(attempt.aborted_at for attempt in scene.book.attempts))
         await scene.clean()
