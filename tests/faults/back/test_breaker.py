@@ -1,4 +1,4 @@
-"""B01-B07, B12, B14-B18: who is trusted, who is asked again, and that nobody pays for another."""
+"""B01, B02, B05-B07, B12, B14-B18: who is trusted, who is asked again, and that nobody pays for another."""
 
 from __future__ import annotations
 
@@ -107,45 +107,6 @@ async def test_b02_one_probe(mode, record_property):
 def await_all(scene, many: int):
     """Return so many questions."""
     return [scene.ask(f"crowd{number}", stream=True) for number in range(many)]
-
-
-PROBES: dict[str, tuple[str, Script, str]] = {
-    "B03-2xx": ("http", good("http", stream=True), "closed"),
-    "B03-4xx": ("http", (Send(plain(error_body(), status=400)),), "closed"),
-    "B03-429": ("http", (Send(plain(error_body(), status=429)),), "not_closed"),
-    "B03-5xx": ("http", (Send(plain(error_body(), status=500)),), "not_closed"),
-    "B03-timeout": ("http", (Silence(),), "not_closed"),
-    "B03-cut": ("http", (Send(BEGUN), Wait(0.01), Reset()), "not_closed"),
-    "B03-leaves": ("http", (Silence(),), "given_back"),
-    "B03-grpc-ok": ("grpc", good("grpc", stream=True), "closed"),
-    "B03-grpc-exhausted": ("grpc", (Status(8),), "not_closed"),
-    "B03-grpc-leaves": ("grpc", (Silence(),), "given_back"),
-}
-
-
-@pytest.mark.parametrize(("mode", "script", "then"), PROBES.values(), ids=PROBES)
-async def test_probe_slot_comes_back(mode, script, then):
-    """However a probe ends, its slot is given back, and the worker is believed accordingly; never stuck."""
-    async with facing(mode, (), workers=1) as scene:
-        backend = scene.backends[0]
-        for turn in range(TRIES):
-            await trip(scene, backend, FAILING[mode])
-            backend.script = script
-            await asyncio.sleep(OPEN_SECS * SPREAD + 0.05)
-            seen = len(scene.book.attempts)
-            if then == "given_back":
-                await leave_early(scene, f"probe{turn}")
-            else:
-                await scene.ask(f"probe{turn}", stream=True)
-            assert len(scene.book.attempts) == seen + 1
-            await scene.clean()
-            backend.script = good(mode, stream=True)
-            answer = await scene.ask(f"next{turn}", stream=True)
-            assert answer.status == (503 if then == "not_closed" else 200)
-            begun = time.monotonic()
-            while (await scene.ask(f"end{turn}", stream=True)).status != 200:
-                assert time.monotonic() - begun < 2 * OPEN_SECS * SPREAD + profile.SLACK_SECS
-                await asyncio.sleep(0.02)
 
 
 async def leave_early(scene, name: str) -> None:
