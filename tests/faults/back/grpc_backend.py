@@ -28,6 +28,7 @@ class GrpcBackend:
         thawed: While clear, nothing is read and nothing is sent, on any connection.
         calls: How often each method was called.
         well: Whether it says that it is.
+        pings: The connection's number and when, of each.
     """
 
     def __init__(self, name: str, book: Book, play: Play, *, tls: ssl.SSLContext | None = None) -> None:
@@ -39,6 +40,7 @@ class GrpcBackend:
         self.thawed.set()
         self.calls: dict[str, int] = {}
         self.well = True
+        self.pings: list[tuple[int, float]] = []
         self.connections = 0
         self._server: asyncio.Server | None = None
         self._reserved = reserved()
@@ -90,10 +92,11 @@ class GrpcBackend:
         for connection in tuple(self._open):
             reset(connection.writer)
 
-    def goaway(self, code: int = 0, last: int | None = None, debug: bytes = b"") -> None:
-        """Send GOAWAY on every connection; running streams go on."""
+    def goaway(self, code: int = 0, last: int | None = None, debug: bytes = b"", only: int | None = None) -> None:
+        """Send GOAWAY on every connection, or on one by its number; running streams go on."""
         for connection in tuple(self._open):
-            connection.goaway(code, last, debug)
+            if only in {None, connection.number}:
+                connection.goaway(code, last, debug)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.spawn(self._meet(reader, writer))

@@ -7,12 +7,14 @@ honest server sends it, is put on the wire beside it.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import (
     DataReceived,
+    PingReceived,
     RequestReceived,
     SettingsAcknowledged,
     StreamEnded,
@@ -95,6 +97,8 @@ class Connection:
             case StreamReset(stream_id=number, error_code=code):
                 if (call := self.calls.get(number or 0)) is not None:
                     call.leave("cancelled" if code == CANCEL else "left")
+            case PingReceived():
+                self.backend.pings.append((self.number, time.monotonic()))
             case WindowUpdated() | SettingsAcknowledged():
                 self.window.set()
             case _:

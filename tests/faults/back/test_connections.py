@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 import time
 from typing import Any
 
@@ -25,6 +27,7 @@ TONGUES = {
     "G01-tls": b"\x15\x03\x01\x00\x02\x02\x46",
 }
 STREAMS = 50
+PATIENT = dict.fromkeys(("first_byte_secs", "first_token_secs", "between_chunks_secs"), 30)
 
 
 def gated(event: asyncio.Event):
@@ -71,6 +74,43 @@ async def test_going_away(code, debug):
         new = {attempt.connection for attempt in scene.book.attempts[STREAMS:]}
         assert (len(scene.book.attempts), old & new) == (STREAMS + 10, set())
         await scene.clean()
+
+
+PING_SECS = 1.2
+"""Silence until a ping; grpc itself sends none within a second of another."""
+
+SEVERE = re.compile("[EWF][0-9]{4} ")
+"""How a line begins that grpc writes of something worse than information."""
+
+
+async def pinged_twice(scene, name: str) -> tuple[int, float]:
+    """Ask, be told nothing, leave at the second ping; return the connection's number and the time between both."""
+    running = asyncio.get_running_loop().create_task(scene.ask(name, stream=True))
+    await until(lambda: scene.book.of(name))
+    connection, pings = scene.book.of(name)[0].connection, scene.backends[0].pings
+    await until(lambda: [number for number, _ in pings].count(connection) > 1, 20)
+    running.cancel()
+    await asyncio.wait([running])
+    await scene.clean()
+    first, second = [at for number, at in pings if number == connection][:2]
+    return connection, second - first
+
+
+async def test_g08_fewer_pings_are_sent(caplog, capfd):
+    """A worker that is pinged too often is pinged half as often from then on and serves on; one line tells of it."""
+    often = {"pool": {"keepalive_secs": PING_SECS}, "timeouts": PATIENT}
+    async with facing("grpc", (Silence(),), workers=1, worker_defaults=often) as scene:
+        connection, before_secs = await pinged_twice(scene, "before")
+        scene.backends[0].goaway(ErrorCodes.ENHANCE_YOUR_CALM, debug=b"too_many_pings", only=connection)
+        another, after_secs = await pinged_twice(scene, "after")
+        scene.backends[0].script = good("grpc", stream=True)
+        whole(await scene.ask("last", stream=True), stream=True)
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    warnings += [line for line in capfd.readouterr().err.splitlines() if SEVERE.match(line)]
+    assert another != connection
+    assert PING_SECS * 0.9 <= before_secs <= profile.at_most(PING_SECS * 1.5)
+    assert after_secs >= 2 * PING_SECS * 0.9
+    assert len(warnings) <= 1
 
 
 @pytest.mark.parametrize(
@@ -141,8 +181,7 @@ async def test_g11_stalled_caller_holds_the_worker():
 async def test_g12_few_streams_allowed():
     """Calls beyond the worker's limit of streams wait their turn, and health calls do not wait behind them."""
     go_on, many = asyncio.Event(), profile.count(200, least=40)
-    held = dict.fromkeys(("first_byte_secs", "first_token_secs", "between_chunks_secs"), 30)
-    patient: dict[str, Any] = {"worker_defaults": {"timeouts": held}}
+    patient: dict[str, Any] = {"worker_defaults": {"timeouts": PATIENT}}
     async with facing("grpc", gated(go_on), workers=1, setup={"max_streams": 10}, **patient) as scene:
         worker = scene.workers[0]
         crowd = asyncio.gather(*[scene.ask(f"r{number}", stream=True) for number in range(many)])
