@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import socket
 import time
+from contextlib import asynccontextmanager
+from statistics import median
 from typing import Any
 
 import pytest
 from h2.errors import ErrorCodes
 
 from tests.faults import profile
-from tests.faults.back.asking import request
+from tests.faults.back.asking import Answer, request
 from tests.faults.back.book import until
 from tests.faults.back.facing import at_once, facing, good
 from tests.faults.back.grpc_words import THREE, last
@@ -27,7 +30,7 @@ TONGUES = {
     "G01-tls": b"\x15\x03\x01\x00\x02\x02\x46",
 }
 STREAMS = 50
-PATIENT = dict.fromkeys(("first_byte_secs", "first_token_secs", "between_chunks_secs"), 30)
+PATIENT = dict.fromkeys(("first_byte_secs", "first_token_secs", "between_chunks_secs", "total_secs"), 60)
 
 
 def gated(event: asyncio.Event):
@@ -148,13 +151,13 @@ async def test_g10_frozen_and_thawed(record_property):
         whole(answer, stream=True)
 
 
-async def still(attempt) -> int:
-    """Return what was sent of an answer once no more of it is, which half a second decides."""
+async def still(attempt, secs: float = 0.5) -> int:
+    """Return what was sent of an answer once no more of it is for so long."""
     sent = -1
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while sent != attempt.sent:
             sent = attempt.sent
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(secs)
     return sent
 
 
@@ -176,6 +179,49 @@ async def test_g11_stalled_caller_holds_the_worker():
             writer.transport.abort()
         await until(lambda: stalled.ended)
         assert held <= profile.MIB
+
+
+RATED = (*THREE[:1] * {"short": 500, "scaled": 3000, "full": 3000}[profile.SIZE], last(stream=True), Status(0, ""))
+ENDLESS = THREE[:1] * 200_000
+TURNS = 5
+
+
+async def rated_secs(scene, name: str) -> float:
+    """Return how long a stream of many messages takes."""
+    answer: Answer = await scene.ask(name, stream=True, max_tokens=4000)
+    assert (answer.status, answer.whole, answer.done) == (200, True, 1)
+    return answer.secs
+
+
+@asynccontextmanager
+async def stalled_caller(scene, name: str):
+    """Have a caller on the same connection that reads nothing of an endless answer."""
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # or megabytes would have to flow first
+    narrow.connect(("127.0.0.1", scene.port))
+    _, writer = await asyncio.open_connection(sock=narrow, limit=1024)
+    scene.backends[0].script = ENDLESS
+    writer.write(request(name, stream=True, max_tokens=4000))
+    await until(lambda: scene.book.of(name))
+    scene.backends[0].script = RATED
+    held = await still(scene.book.of(name)[0], 4.0)
+    yield
+    assert (scene.book.of(name)[0].ended, scene.book.of(name)[0].sent) == (None, held)
+    writer.transport.abort()
+    await scene.clean()
+
+
+@pytest.mark.usefixtures("unburdened")
+async def test_g11_others_keep_their_rate():
+    """Beside a caller that is stalled another on the same connection gets at least 90 % of its rate without."""
+    async with facing(
+        "grpc", RATED, workers=1, server={"write_stall_timeout_secs": 60}, worker_defaults={"timeouts": PATIENT}
+    ) as scene:
+        alone = [await rated_secs(scene, f"alone{turn}") for turn in range(TURNS)]
+        async with stalled_caller(scene, "stalled"):
+            beside = [await rated_secs(scene, f"beside{turn}") for turn in range(TURNS)]
+        assert len({attempt.connection for attempt in scene.book.attempts}) == 1
+    assert not profile.ALONE or median(alone) / median(beside) >= 0.9
 
 
 async def test_g12_few_streams_allowed():
