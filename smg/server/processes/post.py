@@ -6,11 +6,11 @@ import asyncio
 import os
 import socket
 import sys
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from smg.core.errors import ConfigError
-from smg.core.events import ProcessEnded, ProcessStarted
+from smg.core.events import ProcessEnded, ProcessStarted, TaskFailed
 from smg.core.tasks import Tasks
 from smg.server.processes.messages import REPORT_SECS, Failed, Listening
 from smg.server.processes.peer import Peer
@@ -75,13 +75,14 @@ class Post:
 
     async def keep(self) -> None:
         """Have a process here until ``end``; one that dies young again and again is replaced ever later."""
-        young = 0
+        pause = 0.0
         while not self._ending.is_set():
             begun = self._clock.now()
-            await self._life()
-            young = young + 1 if self._clock.now() - begun < YOUNG_SECS else 0
+            await self._try()
+            young = self._clock.now() - begun < YOUNG_SECS
+            pause = min(max(pause * 2, FIRST_PAUSE_SECS), LONGEST_PAUSE_SECS) if young else 0.0
             if young:
-                await self._pause(min(FIRST_PAUSE_SECS * 2 ** (young - 1), LONGEST_PAUSE_SECS))
+                await self._pause(pause)
 
     def end(self, word: AnyMessage) -> None:
         """Have the process end as ``word`` says, and no other begin."""
@@ -90,26 +91,27 @@ class Post:
         if self.peer is not None:
             self.peer.tell(word)
 
+    async def _try(self) -> None:
+        """Have one process live here; whatever goes wrong is told of, and others follow all the same."""
+        try:
+            await self._life()
+        except Exception as error:  # noqa: BLE001  (nobody further out could go on)
+            self._observer.notify(TaskFailed(f"process:{self.number}", error))
+            self._over(error)
+
     async def _life(self) -> None:
         """Start a process and wait for its end, which is the end of the line to it."""
-        ours, theirs = socket.socketpair()
-        try:
-            with theirs:
-                process = await _spawned(theirs.fileno(), self._owner.table)
-        except OSError as error:
-            ours.close()
-            self._over(error)
-            return
+        process, ours = await _begun(self._owner.table)
         self._observer.notify(ProcessStarted(self.number, process.pid))
         tasks = Tasks(self._observer)
         try:
-            peer = await Peer.over(ours, self._observer)
-            peer.tell(self._owner.begin(self))
-            self.peer = peer  # in one step with what it is told to begin with: no change falls between
-            if self._word is not None:  # the end was wanted while this process was made
-                peer.tell(self._word)
-            _ = tasks.spawn(f"watch:{self.number}", self._watch(process))
-            await peer.run(self._taken)
+            async with aclosing(await Peer.over(ours, self._observer)) as peer:
+                peer.tell(self._owner.begin(self))
+                self.peer = peer  # in one step with what it is told to begin with: no change falls between
+                if self._word is not None:  # the end was wanted while this process was made
+                    peer.tell(self._word)
+                _ = tasks.spawn(f"watch:{self.number}", self._watch(process))
+                await peer.run(self._taken)
         finally:
             await tasks.aclose()
             self.peer = None
@@ -143,6 +145,17 @@ class Post:
         with suppress(TimeoutError):
             async with asyncio.timeout(secs):
                 await self._ending.wait()
+
+
+async def _begun(table: int) -> tuple[Process, socket.socket]:
+    """Start a process; return our end of the line to it, too."""
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            return await _spawned(theirs.fileno(), table), ours
+    except BaseException:
+        ours.close()
+        raise
 
 
 async def _spawned(*descriptors: int) -> Process:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import socket
 import sys
 import time
 from contextlib import asynccontextmanager, suppress
@@ -14,7 +16,7 @@ import pytest
 
 from smg.core.clock import MonotonicClock
 from smg.core.errors import ConfigError
-from smg.core.events import ProcessEnded, ProcessStarted
+from smg.core.events import ProcessEnded, ProcessStarted, TaskFailed
 from smg.server.processes import post as module
 from smg.server.processes.board import Table
 from smg.server.processes.messages import Begin, Drain, Hurry, Look, Report
@@ -138,6 +140,61 @@ async def test_an_interpreter_that_is_not_there_fails_the_start(monkeypatch):
             await asyncio.wait_for(asyncio.shield(kept.started), 20)
 
     assert heard.of(ProcessStarted) == []
+
+
+def failing(monkeypatch, module, name, times):
+    """Have a function of the system fail so often before it does its work."""
+    real, left = getattr(module, name), iter(range(times))
+
+    def call(*args, **options):
+        if next(left, None) is not None:
+            raise OSError(errno.EMFILE, "too many open files")
+        return real(*args, **options)
+
+    monkeypatch.setattr(module, name, call)
+
+
+@pytest.mark.parametrize(
+    ("system", "name", "times"),
+    [
+        pytest.param(socket, "socketpair", 1, id="no line"),
+        pytest.param(asyncio, "create_subprocess_exec", 1_100, id="no process, ever again"),
+    ],
+)
+async def test_a_process_that_cannot_be_made_is_tried_again(monkeypatch, system, name, times):
+    """However often that fails: the post stays kept, and what went wrong is told each time."""
+    monkeypatch.setattr(module, "LONGEST_PAUSE_SECS", 0.0)
+    failing(monkeypatch, system, name, times)
+    async with post(Owner()) as (kept, heard):
+        with pytest.raises(OSError, match="too many open files"):
+            await asyncio.wait_for(asyncio.shield(kept.started), 20)
+        await until(lambda: len(heard.of(ProcessStarted)) == 1, 20)
+
+    assert [event.error.errno for event in heard.of(TaskFailed)] == [errno.EMFILE] * times
+
+
+class Unsure(Owner):
+    """Does not know at first what a process begins with."""
+
+    asked = 0
+
+    def begin(self, post):
+        """Fail once."""
+        self.asked += 1
+        if self.asked == 1:
+            raise LookupError
+        return super().begin(post)
+
+
+async def test_an_owner_that_fails_ends_one_process_and_not_the_post():
+    """A bug in what a process is begun with is told of; the next process begins all the same."""
+    async with post(Unsure()) as (kept, heard):
+        with suppress(ChildProcessError):
+            await asyncio.wait_for(asyncio.shield(kept.started), 20)
+        await until(lambda: kept.peer is not None, 20)
+
+    assert [type(event.error) for event in heard.of(TaskFailed)] == [LookupError]
+    assert len(heard.of(ProcessStarted)) == 2
 
 
 async def test_a_process_that_does_not_leave_is_killed(monkeypatch):
