@@ -74,6 +74,21 @@ class GrpcWorker(Worker):
             raise UpstreamConnectError(self.id, "the worker's protocol is not yet known", retry=Retry.SAFE)
         return dialect
 
+    @property
+    def understood(self) -> bool:
+        """Whether its protocol is known."""
+        return self.runtime in DIALECTS
+
+    @override
+    def adopt(self, old: Worker) -> None:
+        """As any worker; a runtime that is no longer specified counts as detected, and none leaves it pending."""
+        pending = self.life
+        super().adopt(old)
+        if self.detected is Runtime.UNSPECIFIED and isinstance(old, GrpcWorker) and old.understood:
+            self.detected = old.runtime
+        if not self.understood:
+            self.life = pending
+
     @override
     async def start(self) -> None:
         if self._data is not None:

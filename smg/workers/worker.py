@@ -220,9 +220,10 @@ class Worker(ABC):
 
     def adopt(self, old: Worker) -> None:
         """Take over what is known of the engine from the worker this one replaces; not its load."""
-        self.facts, self.detected, self.epoch = old.facts, old.detected, old.epoch
+        self.facts, self.epoch, self.tokenizer = old.facts, old.epoch, old.tokenizer
         self.models = self.spec.models or old.models
-        self.tokenizer, self.life = old.tokenizer, old.life
+        if self.connection_mode is old.connection_mode:  # else it has yet to answer that way
+            self.detected, self.life = old.detected, old.life
 
     async def probe(self) -> bool:
         """Ask once whether the engine is well, within the probe timeout; False before start and after close."""

@@ -241,6 +241,41 @@ async def test_a_bare_address_is_probed_until_it_answers(registry: Registry, eng
         await registry.gone(grpc_.id)
 
 
+async def test_a_worker_whose_mode_is_no_longer_stated_is_probed_for_it(registry: Registry) -> None:
+    """It is not believed to be ready before it is known again how it is reached."""
+    async with grpc_engine() as (_, url):
+        old = await ready(registry, url.removeprefix("grpc://"), connection_mode="grpc")
+        new = await registry.patch(old.id, {"connection_mode": None})
+        assert (new.connection_mode, new.life.state) == (None, LifeState.PENDING)
+
+        await until(lambda: registry.get(old.id).available)
+        assert registry.fleet.select(GrpcWorker, model="m") == (registry.get(old.id),)
+        await registry.aclose()
+
+
+async def test_a_worker_whose_mode_is_stated_anew_must_answer_in_it(
+    registry: Registry, engine: tuple[HttpEngine, str]
+) -> None:
+    """That it was ready over HTTP says nothing of gRPC."""
+    old = await ready(registry, engine[1].removeprefix("http://"), connection_mode="http")
+    new = await registry.patch(old.id, {"connection_mode": "grpc"})
+
+    assert (new.connection_mode, new.life.state) == (ConnectionMode.GRPC, LifeState.PENDING)
+
+
+async def test_a_runtime_that_is_no_longer_stated_is_still_known(registry: Registry) -> None:
+    """The worker serves on by the protocol it has served by; one that is none takes it out."""
+    async with grpc_engine() as (_, url):
+        old = await ready(registry, url, runtime="mlx")
+        new = await registry.patch(old.id, {"runtime_type": None})
+        assert (new.available, new.runtime) == (True, Runtime.MLX)
+
+        none = await registry.patch(old.id, {"runtime_type": "external"})
+        assert none.life.state is LifeState.PENDING
+        assert registry.fleet.select(GrpcWorker, model="m") == ()
+        await registry.aclose()
+
+
 async def test_an_unprobed_worker_that_is_not_there_is_visible(registry: Registry, unused_port: int) -> None:
     """It has no mode and a reason."""
     worker = await add(registry, f"127.0.0.1:{unused_port}")

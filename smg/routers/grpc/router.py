@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from typing_extensions import override
 
-from smg.core.errors import (
-    GatewayError,
-    UnsupportedEndpointError,
-    UnsupportedFieldError,
-    UpstreamConnectError,
-)
+from smg.core.errors import GatewayError, UnsupportedEndpointError, UnsupportedFieldError
 from smg.core.words import Endpoint, Outcome, WorkerType
 from smg.routers.grpc.chat import ChatJob
 from smg.routers.grpc.completions import CompletionJob
@@ -70,17 +65,17 @@ class GrpcRouter(Router):
 
     @override
     def candidates(self, request: InferenceRequest) -> Sequence[GrpcWorker]:
-        workers = self._fleet().select(GrpcWorker, WorkerType.REGULAR, model=request.model)
+        ready = self._fleet().select(GrpcWorker, WorkerType.REGULAR, model=request.model)
+        workers = [worker for worker in ready if worker.tokenizer is not None and worker.understood]
         refusals = _refusals(_job_of(self, request), workers)
-        return [worker for worker in workers if worker.tokenizer is not None and refusals[worker.dialect] is None]
+        return [worker for worker in workers if refusals[worker.dialect] is None]
 
     @override
     def refusal(self, request: InferenceRequest) -> GatewayError | None:
         workers = [worker for worker in self._fleet().workers.values() if _could_serve(worker, request.model)]
-        try:
-            refusals = list(_refusals(_job_of(self, request), workers).values())
-        except UpstreamConnectError:
+        if not all(worker.understood for worker in workers):
             return None  # an engine that is not yet known may be able to
+        refusals = list(_refusals(_job_of(self, request), workers).values())
         return refusals[0] if refusals and all(refusals) else None
 
     @override

@@ -98,6 +98,17 @@ async def test_an_engine_not_yet_known_refuses_nothing(tokenizer: Tokenizer) -> 
         assert front.router.refusal(request) is None
 
 
+async def test_an_engine_not_yet_known_costs_the_others_nothing(tokenizer: Tokenizer) -> None:
+    """It is no candidate, however ready it is said to be; those that are known serve."""
+    unknown = await worker_at("grpc://127.0.0.1:1", Runtime.UNSPECIFIED, tokenizer)
+    known = await worker_at("grpc://127.0.0.1:2", Runtime.VLLM, tokenizer)
+    async with pipeline(unknown, known) as front:
+        request = front.request(Endpoint.CHAT, HELLO)
+        front.router.check(request)
+
+        assert list(front.router.candidates(request)) == [known]
+
+
 async def test_a_tool_call_is_not_promised(tokenizer: Tokenizer) -> None:
     """Tools reach the template, but a call that must come cannot be read out of the answer yet."""
     tools = [{"type": "function", "function": {"name": "f"}}]
