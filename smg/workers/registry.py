@@ -89,7 +89,7 @@ class Registry:
             FleetFullError: There are too many.
         """
         worker = self._factory.build(spec, worker_id or WorkerId(str(uuid4())), source)
-        if len(self._workers) >= self._factory.defaults.max_workers:
+        if len(self._urls) >= self._factory.defaults.max_workers:  # those that leave are as many as have requests left
             raise FleetFullError("as many workers are registered as the gateway allows")
         self._claim(worker)
         try:

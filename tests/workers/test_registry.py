@@ -111,6 +111,21 @@ async def test_the_number_of_workers_is_bounded() -> None:
     await registry.aclose()
 
 
+async def test_a_worker_that_leaves_makes_room_at_once() -> None:
+    """Else what one process of the gateway takes in, another would refuse, whose worker still has a request."""
+    registry = Registry(factory(with_defaults(max_workers=1)))
+    old = await add(registry, "http://127.0.0.1:1")
+    old.occupy(1)
+    await registry.remove(old.id)
+    new = await add(registry, "http://127.0.0.1:2")
+    with pytest.raises(FleetFullError):
+        await add(registry, "http://127.0.0.1:3")
+
+    assert [*registry.fleet.workers] == [old.id, new.id]
+    old.vacate(1)
+    await registry.aclose()
+
+
 async def test_a_certificate_that_cannot_be_read_stores_nothing(registry: Registry) -> None:
     """The spec is refused, and its URL is free again."""
     for _ in range(2):

@@ -133,6 +133,18 @@ async def test_writes_from_all_sides_end_in_one_fleet():
         assert made.ids()[0] == made.ids()[1]
 
 
+async def test_a_full_fleet_takes_a_worker_in_everywhere_for_one_that_leaves():
+    """Also where the one that leaves has a request left; what one process takes in, the other does."""
+    async with shared(max_workers=1) as made:
+        old = await made.fleets[0].add(spec(), "api")
+        busy = made.registries[1].get(old.id)
+        busy.occupy(1)
+        await made.fleets[0].remove(old.id)
+        new = await made.fleets[0].add(spec("http://127.0.0.1:10"), "api")
+        assert [registry.get(new.id).url for registry in made.registries] == [new.url] * 2
+        busy.vacate(1)
+
+
 async def test_refusals_are_the_registrys():
     """An unknown worker, one that leaves, and a change that cannot be used."""
     async with shared() as made:
