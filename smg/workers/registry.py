@@ -94,7 +94,7 @@ class Registry:
         self._claim(worker)
         try:
             await _started(worker)
-        except InvalidRequestError:
+        except BaseException:  # who asked may have left while files were read
             self._urls.pop(worker.url)
             raise
         self._enter(worker)
@@ -291,5 +291,5 @@ class Registry:
 async def _started(worker: Worker) -> None:
     try:
         await worker.start()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a path with a zero byte in it is a ValueError
         raise InvalidRequestError("a certificate or key of the worker cannot be read", param="tls") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.workers.support import Recorder, factory, until, with_defaults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from smg.workers.worker import Worker
 
@@ -126,13 +128,30 @@ async def test_a_worker_that_leaves_makes_room_at_once() -> None:
     await registry.aclose()
 
 
-async def test_a_certificate_that_cannot_be_read_stores_nothing(registry: Registry) -> None:
+@pytest.mark.parametrize("scheme", ["https", "grpcs"])
+@pytest.mark.parametrize("path", ["/nonexistent.pem", "/zero\0byte.pem"])
+async def test_a_certificate_that_cannot_be_read_stores_nothing(registry: Registry, scheme: str, path: str) -> None:
     """The spec is refused, and its URL is free again."""
     for _ in range(2):
         with pytest.raises(InvalidRequestError) as caught:
-            await add(registry, "https://localhost:1", tls={"ca_path": "/nonexistent.pem"})
+            await add(registry, f"{scheme}://localhost:1", tls={"ca_path": path})
         assert caught.value.param == "tls"
     assert registry.fleet.workers == {}
+
+
+async def test_a_registration_nobody_waits_for_stores_nothing(registry: Registry, tmp_path: Path) -> None:
+    """Its asker leaves while a certificate is read, from a pipe that says nothing; its URL is free again."""
+    pipe = tmp_path / "ca.pem"
+    os.mkfifo(pipe)
+    adding = asyncio.get_running_loop().create_task(add(registry, "https://localhost:1", tls={"ca_path": str(pipe)}))
+    await until(lambda: registry._urls != {})
+    writer = await asyncio.to_thread(pipe.open, "wb")  # returns once it is read from
+    adding.cancel()
+    await asyncio.wait([adding])
+    writer.close()
+
+    assert adding.cancelled()
+    assert (await add(registry, "https://localhost:1")).url == "https://localhost:1"
 
 
 async def test_removal_drains_first(registry: Registry, engine: tuple[HttpEngine, str], heard: Recorder) -> None:

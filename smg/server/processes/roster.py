@@ -162,5 +162,5 @@ async def _check(spec: WorkerSpec, defaults: WorkerDefaults) -> None:
     try:
         if secure:
             await asyncio.to_thread(ssl_context, tls)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a path with a zero byte in it is a ValueError
         raise InvalidRequestError("a certificate or key of the worker cannot be read", param="tls") from error

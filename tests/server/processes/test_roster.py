@@ -68,6 +68,7 @@ async def test_a_seat_is_nobody_elses_and_not_soon_again(roster):
     [
         ({"health": {"unheard": 1}}, "health.unheard"),
         ({"url": "https://a:1", "tls": {"ca_path": "/not/there.pem"}}, "tls"),
+        ({"url": "https://a:1", "tls": {"ca_path": "/not\0there.pem"}}, "tls"),
         ({"connection_mode": "grpc"}, "connection_mode"),
     ],
 )
