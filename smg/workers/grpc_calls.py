@@ -55,10 +55,15 @@ async def unary(  # noqa: PLR0913 - one per part of a call
     request: Message,
     *,
     metadata: tuple[tuple[str, str], ...],
-    deadline_secs: float,
+    deadline_secs: float | None = None,
     dialect: Dialect | None = None,
 ) -> Any:
-    """Call once and return the answer; raises UpstreamError, or the caller's fault as ``dialect`` reads it."""
+    """Call once and return the answer; without a deadline of its own it must be watched.
+
+    Raises:
+        UpstreamError: It failed.
+        DownstreamError: The caller is at fault, as ``dialect`` reads it.
+    """
     call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method.path)
     with grpc_errors(worker_id, dialect):
         raw = await call(request.SerializeToString(), timeout=deadline_secs, metadata=metadata)

@@ -146,17 +146,22 @@ class GrpcWorker(Worker):
                 if answer.close():
                     self._abort_later(generation.request_id)
 
-    async def embed(self, request_id: str, prompt_ids: list[int], prompt_text: str) -> Embedding:
-        """Return the vector of one input; raises as ``generate`` does, UnsupportedEndpointError if it makes none."""
+    async def embed(
+        self, request_id: str, prompt_ids: list[int], prompt_text: str, watch: Watch | None = None
+    ) -> Embedding:
+        """Return the vector of one input; watched and raising as ``generate``.
+
+        Raises:
+            UnsupportedEndpointError: It makes none.
+        """
         dialect = self.dialect
         request = dialect.embed_request(request_id, prompt_ids, prompt_text, self.rank)
         if dialect.embed is None:
             raise UnsupportedEndpointError(f"the {self.runtime.value} engine serves no embeddings")
-        metadata, secs = self._metadata(request_id), self.settings.timeouts.total_secs
-        with self._line(self._data) as channel:
-            answer = await unary(
-                self.id, channel, dialect.embed, request, metadata=metadata, deadline_secs=secs, dialect=dialect
-            )
+        metadata = self._metadata(request_id)
+        with self._line(self._data) as channel, watch or Watch(self.id, self.settings.timeouts, stream=False) as clocks:
+            clocks.sent()
+            answer = await unary(self.id, channel, dialect.embed, request, metadata=metadata, dialect=dialect)
         return dialect.embedding(answer)
 
     async def tokenizer_bundle(self) -> tuple[bytes, str]:

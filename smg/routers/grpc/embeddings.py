@@ -53,11 +53,12 @@ class EmbeddingJob(Job):
     async def _embed(self, worker: GrpcWorker, prompts: list[Prompt]) -> list[Embedding]:
         found: dict[int, Embedding] = {}
         slots = asyncio.Semaphore(CALLS_AT_ONCE)
+        watching = self._watching(worker)
         call = f"{self._request.id}-{secrets.token_hex(8)}"
 
         async def embed(number: int, prompt: Prompt) -> None:
             async with slots:
-                found[number] = await worker.embed(f"{call}-{number}", prompt.ids, prompt.text)
+                found[number] = await worker.embed(f"{call}-{number}", prompt.ids, prompt.text, watching(False))
 
         await together([embed(number, prompt) for number, prompt in enumerate(prompts)])
         return [found[number] for number in range(len(prompts))]

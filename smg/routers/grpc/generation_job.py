@@ -11,7 +11,6 @@ from typing_extensions import override
 
 from smg.core.errors import InvalidRequestError
 from smg.core.generation import Generation
-from smg.resilience.clock_headers import with_overrides
 from smg.routers.grpc.choice import Choice
 from smg.routers.grpc.job import Job, context_length
 from smg.routers.grpc.outputs import Streamed, Whole
@@ -20,10 +19,9 @@ from smg.routers.grpc.run import Run, perform
 from smg.routers.grpc.sampling import settled
 from smg.routers.grpc.tally import Tally
 from smg.wire.openai.chunks import UsageWishes
-from smg.workers.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from smg.core.generation import Sampling
     from smg.core.request import InferenceRequest, Sink
@@ -99,11 +97,6 @@ class GenerationJob(Job):
         finally:
             self._request.trail.prompt_tokens = tally.usage.prompt_tokens
             self._request.trail.completion_tokens = tally.usage.completion_tokens
-
-    def _watching(self, worker: GrpcWorker) -> Callable[[bool], Watch]:
-        own = worker.settings.timeouts
-        clocks = with_overrides(own, self._request.headers)
-        return lambda stream: Watch(worker.id, clocks, stream=stream, began_at=self._request.began_at, own=own)
 
     async def _prompts(self, worker: GrpcWorker) -> list[Prompt]:
         """Encode once for all attempts at engines of one kind and tokenizer."""

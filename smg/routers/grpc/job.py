@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from smg.resilience.clock_headers import with_overrides
 from smg.routers.grpc.encoding import Reader
+from smg.workers.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from smg.core.clock import Clock
     from smg.core.errors import GatewayError
     from smg.core.request import InferenceRequest, Sink
+    from smg.routers.grpc.run import Watching
     from smg.text.encoder import Encoder
     from smg.wire.engines.dialect import Dialect
     from smg.workers.grpc_worker import GrpcWorker
@@ -50,6 +53,16 @@ class Job(ABC):
     def _reader(self, worker: GrpcWorker) -> Reader:
         """Return what reads prompts for ``worker``, and refuses those that cannot fit in its context."""
         return Reader(worker.tokenizer, self._kit.encoder, context_length(worker, self._request.model))
+
+    def _watching(self, worker: GrpcWorker) -> Watching:
+        """Return what makes the clocks of each call to ``worker``, as the caller wants them.
+
+        Raises:
+            InvalidRequestError: It does not say so well.
+        """
+        own = worker.settings.timeouts
+        clocks = with_overrides(own, self._request.headers)
+        return lambda stream: Watch(worker.id, clocks, stream=stream, began_at=self._request.began_at, own=own)
 
     @abstractmethod
     def refuse(self, dialect: Dialect) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -30,6 +30,7 @@ from smg.workers.spec import ModelCard, WorkerSpec
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from smg.core.request import RawHeaders
     from smg.text.tokenizer import Tokenizer
 
 DEADLINE_SECS = 10
@@ -64,12 +65,17 @@ def contents(events: list[Any], index: int = 0) -> str:
 
 
 class ScriptedEngine:
-    """Serves Generate by a script, Embed by counting, and notes every Abort."""
+    """Serves Generate by a script, Embed by counting, and notes every Abort.
+
+    Attributes:
+        left: Set once a caller left an Embed that the script held.
+    """
 
     def __init__(self, runtime: Runtime, script: Any) -> None:
         self.dialect = DIALECTS[runtime]
         self.asked: list[Any] = []
         self.aborted: list[str] = []
+        self.left = asyncio.Event()
         self._script = script
         self._heard = asyncio.Condition()
 
@@ -115,12 +121,22 @@ class ScriptedEngine:
     async def _embed(self, request: Any, _: Any) -> Any:
         """Answer with the input's length as the only number of the vector."""
         self.asked.append(request)
+        if (hold := getattr(self._script, "hold", None)) is not None:
+            await self._held(hold)
         assert self.dialect.embed is not None
         count = len(request.tokenized.input_ids)
         message: Any = self.dialect.embed.response()
         message.embedding.append(count)
         message.prompt_tokens = count
         return message
+
+    async def _held(self, hold: asyncio.Event) -> None:
+        """Wait; whoever leaves meanwhile is noted."""
+        try:
+            await hold.wait()
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
 
     async def _abort(self, request: Any, _: Any) -> Any:
         async with self._heard:
@@ -176,9 +192,15 @@ class Pipeline:
             trail=Trail(),
         )
 
-    async def ask(self, endpoint: Endpoint, body: dict[str, Any], worker: GrpcWorker | None = None) -> InferenceRequest:
+    async def ask(
+        self,
+        endpoint: Endpoint,
+        body: dict[str, Any],
+        worker: GrpcWorker | None = None,
+        headers: RawHeaders = (),
+    ) -> InferenceRequest:
         """Check and dispatch as the attempt loop does; the answer is in ``sink``."""
-        request = self.request(endpoint, body)
+        request = replace(self.request(endpoint, body), headers=headers)
         self.router.check(request)
         chosen = worker or self.router.candidates(request)[0]
         async with asyncio.timeout(DEADLINE_SECS):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 from smg.core.errors import (
     ContextLengthError,
+    FirstByteTimeoutError,
+    TotalTimeoutError,
     UnsupportedEndpointError,
     UnsupportedFieldError,
 )
 from smg.core.words import Endpoint, Runtime
-from tests.routers.grpc.scripted import Script, pipeline, scripted, worker_at
+from tests.routers.grpc.scripted import DEADLINE_SECS, Script, pipeline, scripted, worker_at
 
 if TYPE_CHECKING:
+    from smg.core.errors import UpstreamTimeoutError
     from smg.text.tokenizer import Tokenizer
 
 
@@ -37,6 +41,23 @@ async def test_an_input_beyond_the_context_is_refused(tokenizer: Tokenizer) -> N
             await front.ask(Endpoint.EMBEDDINGS, {"model": "m", "input": [1] * 65})
 
         assert engine.asked == []
+
+
+@pytest.mark.parametrize(("clock", "kind"), [(b"first-byte", FirstByteTimeoutError), (b"total", TotalTimeoutError)])
+async def test_a_silent_engine_is_waited_for_as_long_as_the_caller_wants(
+    tokenizer: Tokenizer, clock: bytes, kind: type[UpstreamTimeoutError]
+) -> None:
+    """The error names the clock that ran out, and the engine sees the caller leave."""
+    script = Script()
+    script.hold = asyncio.Event()
+    async with scripted(Runtime.SGLANG, tokenizer, script) as (front, engine):
+        with pytest.raises(kind, match=clock.decode().replace("-", " ")):
+            await front.ask(
+                Endpoint.EMBEDDINGS, {"model": "m", "input": "a"}, headers=((b"x-smg-timeout-" + clock, b"0.1"),)
+            )
+        await asyncio.wait_for(engine.left.wait(), DEADLINE_SECS)
+
+    assert front.sink.head is None
 
 
 async def test_an_engine_without_embeddings_is_no_candidate(tokenizer: Tokenizer) -> None:
