@@ -77,8 +77,11 @@ class Streamed(Output):
 
     @override
     async def ready(self, watch: Watch) -> None:
-        async with self._draining:  # calls of one request share the caller
-            await watch.drained(self._sink)
+        watch.pause()  # also while another call waits for the caller, whom all calls of a request share
+        async with self._draining:
+            if self._sink.paused:
+                await self._sink.drain()
+        watch.resume()
 
     @override
     def end(self) -> None:

@@ -35,6 +35,24 @@ async def test_a_slow_caller_slows_the_engine(tokenizer: Tokenizer) -> None:
     assert contents(front.events) == "aaa"
 
 
+async def test_a_slow_caller_stalls_no_call_of_several(tokenizer: Tokenizer) -> None:
+    """Both calls of a stream wait for longer than an engine may be silent, and it is held against neither."""
+    script = Script()
+    async with scripted(Runtime.VLLM, tokenizer, script) as (front, engine):
+        script.messages = (*[engine.chunk(*ids_of(tokenizer, "a"))] * 2, engine.complete("stop"))
+        body = {"model": "m", "prompt": [[1], [2]], "stream": True}
+        front.sink.pause()
+        async with asyncio.timeout(DEADLINE_SECS), asyncio.TaskGroup() as group:
+            headers = ((b"x-smg-timeout-between-chunks", b"0.3"),)
+            asking = group.create_task(front.ask(Endpoint.COMPLETIONS, body, headers=headers))
+            await front.sink.until_drained_on()
+            await asyncio.wait([asking], timeout=0.9)
+            front.sink.resume()
+
+    texts = [choice["text"] for event in front.events for choice in event["choices"]]
+    assert "".join(texts) == "aaaa"
+
+
 async def test_a_gone_caller_is_not_the_workers_fault(tokenizer: Tokenizer) -> None:
     """A lease that ends by a broken connection to the caller counts as abandoned."""
     script = Script()
