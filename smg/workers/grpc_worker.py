@@ -149,11 +149,7 @@ class GrpcWorker(Worker):
     async def embed(
         self, request_id: str, prompt_ids: list[int], prompt_text: str, watch: Watch | None = None
     ) -> Embedding:
-        """Return the vector of one input; watched and raising as ``generate``.
-
-        Raises:
-            UnsupportedEndpointError: It makes none.
-        """
+        """Return the vector of one input; watched and raising as ``generate``, or UnsupportedEndpointError."""
         dialect = self.dialect
         request = dialect.embed_request(request_id, prompt_ids, prompt_text, self.rank)
         if dialect.embed is None:
@@ -190,12 +186,20 @@ class GrpcWorker(Worker):
             raise UpstreamUnavailableError(self.id, "the engine says it is not well", retry=Retry.SAFE)
 
     async def _well(self, dialect: Dialect) -> bool:
-        """Ask by the engine's own call, or by gRPC's where the server does not have that one."""
+        """Ask by the engine's own call, or by gRPC's where the server does not have that one.
+
+        One that is well by neither may have become another kind of engine, which is detected anew.
+        """
         secs = self.settings.health.timeout_secs
         try:
             return dialect.healthy(await self._ask(dialect.health, dialect.health.request(), secs))
         except UnknownCallError:
-            return serving(await self._ask(CHECK, check_request(dialect), secs))
+            well = False
+            try:
+                well = serving(await self._ask(CHECK, check_request(dialect), secs))
+            finally:
+                self.detected = self.detected if well else Runtime.UNSPECIFIED
+            return well
 
     @override
     async def discover(self) -> None:
@@ -266,7 +270,8 @@ class GrpcWorker(Worker):
 
     async def _abort_leaving(self) -> None:
         leaving, self._leaving = self._leaving, []
-        await asyncio.gather(*map(self._abort_quietly, self.dialect.abort_requests(leaving)))
+        with suppress(UpstreamConnectError):  # whoever began them is gone, and who is there now is not yet known
+            await asyncio.gather(*map(self._abort_quietly, self.dialect.abort_requests(leaving)))
 
     async def _abort_quietly(self, request: Message) -> None:
         with suppress(UpstreamError):  # an engine that cannot be told has most likely nothing left to stop

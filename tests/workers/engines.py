@@ -12,11 +12,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from smg.stubs import common_pb2, mlx_engine_pb2, mlx_engine_pb2_grpc
+from smg.wire.engines.table import DIALECTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from multidict import CIMultiDict
+
+    from smg.core.words import Runtime
 
 
 @dataclass
@@ -208,6 +211,47 @@ async def grpc_engine(
     await server.start()
     try:
         yield engine, f"grpc://127.0.0.1:{port}" if credentials is None else f"grpcs://localhost:{port}"
+    finally:
+        await server.stop(None)
+
+
+class ChangingEngine(grpc.GenericRpcHandler):
+    """Is well and tells its runtime as the name of its model; may become an engine of another runtime."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.become(runtime)
+
+    def become(self, runtime: Runtime) -> None:
+        """Answer in this engine's protocol and no other."""
+        dialect = DIALECTS[runtime]
+        messages: dict[str, Any] = {
+            dialect.health.path: dialect.health.response(healthy=True),
+            dialect.model_info.path: dialect.model_info.response(served_model_name=runtime.value),
+            dialect.server_info.path: dialect.server_info.response(),
+        }
+        self._answers: dict[str, bytes] = {path: message.SerializeToString() for path, message in messages.items()}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+        """Answer what it knows."""
+        answer = self._answers.get(str(handler_call_details.method))
+        if answer is None:
+            return None
+
+        async def tell(_: bytes, __: object) -> bytes:
+            return answer
+
+        return grpc.unary_unary_rpc_method_handler(tell)
+
+
+@asynccontextmanager
+async def changing_engine(runtime: Runtime) -> AsyncIterator[tuple[ChangingEngine, str]]:
+    """Serve such an engine; yields it and its URL."""
+    engine, server = ChangingEngine(runtime), grpc.aio.server()
+    server.add_generic_rpc_handlers((engine,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield engine, f"grpc://127.0.0.1:{port}"
     finally:
         await server.stop(None)
 

@@ -17,7 +17,7 @@ from smg.workers.http_worker import HttpWorker
 from smg.workers.registry import Registry
 from smg.workers.spec import read_spec
 from smg.workers.tokenizers import TokenizerMissingError
-from tests.workers.engines import GrpcEngine, HttpEngine, grpc_engine, http_engine
+from tests.workers.engines import GrpcEngine, HttpEngine, changing_engine, grpc_engine, http_engine
 from tests.workers.support import Recorder, factory, until, with_defaults
 
 if TYPE_CHECKING:
@@ -307,6 +307,21 @@ async def test_a_runtime_that_is_no_longer_stated_is_still_known(registry: Regis
         none = await registry.patch(old.id, {"runtime_type": "external"})
         assert none.life.state is LifeState.PENDING
         assert registry.fleet.select(GrpcWorker, model="m") == ()
+        await registry.aclose()
+
+
+async def test_an_engine_of_another_kind_in_its_place_is_detected_anew(registry: Registry) -> None:
+    """It is spoken to in its own protocol, and what it serves is learnt, without a word of the operator."""
+    async with changing_engine(Runtime.MLX) as (engine, url):
+        worker = await ready(registry, url)
+        for runtime in (Runtime.VLLM, Runtime.MLX):
+            engine.become(runtime)
+            await until(lambda: worker.serves(runtime.value))  # noqa: B023 - called within the loop
+            assert (worker.available, worker.runtime) == (True, runtime)
+        stated = await registry.patch(worker.id, {"runtime_type": "mlx"})
+        engine.become(Runtime.VLLM)
+        await until(lambda: stated.life.state is LifeState.UNHEALTHY)
+        assert "does not know" in stated.life.reason
         await registry.aclose()
 
 
