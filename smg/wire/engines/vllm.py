@@ -13,7 +13,7 @@ from smg.stubs import common_pb2 as common
 from smg.stubs import vllm_engine_pb2 as pb
 from smg.wire.engines.dialect import Dialect, Method
 from smg.wire.engines.manner import Manner
-from smg.wire.engines.reach import Reach, asked_tokens, unsupported, within
+from smg.wire.engines.reach import Reach, asked_tokens, within
 from smg.wire.engines.reading import finish, matched, scored_delta
 from smg.wire.engines.telling import chosen, ids, labels, positive, rank_load, sampling_defaults
 
@@ -93,8 +93,7 @@ class VllmDialect(Dialect):
     def embed_request(
         self, request_id: str, prompt_ids: list[int], prompt_text: str, rank: int | None
     ) -> pb.EmbedRequest:
-        if rank is not None:
-            raise unsupported("data_parallel_rank", self.runtime)
+        del rank  # there is no room for it: the engine picks one, and every rank makes the same vector
         tokenized = pb.TokenizedInput(original_text=prompt_text, input_ids=prompt_ids)
         return pb.EmbedRequest(request_id=request_id, tokenized=tokenized)
 

@@ -248,11 +248,12 @@ async def pipeline(*workers: GrpcWorker) -> AsyncIterator[Pipeline]:
 
 @asynccontextmanager
 async def scripted(
-    runtime: Runtime, tokenizer: Tokenizer, script: Any
+    runtime: Runtime, tokenizer: Tokenizer, script: Any, rank: int | None = None
 ) -> AsyncIterator[tuple[Pipeline, ScriptedEngine]]:
     """Run one scripted engine and the pipeline in front of it."""
     engine = ScriptedEngine(runtime, script)
     async with engine.serving() as address:
-        worker = await worker_at(f"grpc://{address}", runtime, tokenizer)
+        at = "" if rank is None else f"@{rank}"
+        worker = await worker_at(f"grpc://{address}{at}", runtime, tokenizer)
         async with pipeline(worker) as front:
             yield front, engine

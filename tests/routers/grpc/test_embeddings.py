@@ -34,6 +34,15 @@ async def test_embeddings_come_in_the_order_of_the_inputs(tokenizer: Tokenizer) 
     assert len(names) == 3
 
 
+@pytest.mark.parametrize("runtime", [Runtime.SGLANG, Runtime.VLLM])
+async def test_a_rank_embeds(tokenizer: Tokenizer, runtime: Runtime) -> None:
+    """Whether the engine can be told which rank or not: the caller knows of none."""
+    async with scripted(runtime, tokenizer, Script(), rank=1) as (front, _):
+        await front.ask(Endpoint.EMBEDDINGS, {"model": "m", "input": [[1, 2]]})
+
+    assert [item["embedding"] for item in front.json["data"]] == [[2.0]]
+
+
 async def test_an_input_beyond_the_context_is_refused(tokenizer: Tokenizer) -> None:
     """The engine is not bothered."""
     async with scripted(Runtime.SGLANG, tokenizer, Script()) as (front, engine):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from smg.core.errors import InvalidRequestError, UnsupportedFieldError
+from smg.core.errors import InvalidRequestError
 from smg.core.generation import Constraint, ConstraintKind
 from smg.stubs import vllm_engine_pb2 as pb
 from smg.wire.engines.vllm import VllmDialect
@@ -92,10 +92,9 @@ def test_choices_that_are_no_list_are_invalid() -> None:
         DIALECT.generate_request(generation(constraint=Constraint(ConstraintKind.CHOICE, "{}", "guided_choice")))
 
 
-def test_embedding_takes_no_rank() -> None:
-    """The embed message has no room for a rank, so one is refused rather than ignored."""
-    with pytest.raises(UnsupportedFieldError, match="data_parallel_rank"):
-        DIALECT.embed_request("e", [1], "a", 0)
+def test_embedding_leaves_the_rank_to_the_engine() -> None:
+    """The embed message has no room for a rank, which is the picked worker's and no wish of the caller's."""
+    assert DIALECT.embed_request("e", [1], "a", 3) == DIALECT.embed_request("e", [1], "a", None)
 
 
 def test_facts() -> None:
