@@ -67,6 +67,7 @@ class HealthMonitor:
         self._begun = clock.now()
         self._good = 0
         self._bad = 0
+        self._learnt = worker.facts  # as told when last nothing was missing: a restart must not be lost on the way
         self._stale = True  # what is known of the engine must be read (again)
         self._learn_backoff = 0.0
 
@@ -151,7 +152,6 @@ class HealthMonitor:
 
     async def _learn(self, *, away: bool = False) -> str | None:
         """Read facts, models and tokenizer; return what is missing, None if nothing is."""
-        old = self._worker.facts
         known = self._worker.life.state is not LifeState.PENDING
         try:
             async with asyncio.timeout(LEARN_SECS):
@@ -166,6 +166,7 @@ class HealthMonitor:
             return f"no tokenizer: {error}"
         except TimeoutError:
             return "took too long to tell what it serves"
+        old, self._learnt = self._learnt, self._worker.facts
         self._stale, self._learn_backoff = False, 0.0
         if known and restarted(old, self._worker.facts, away=away):
             self._worker.epoch += 1

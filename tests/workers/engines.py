@@ -221,13 +221,13 @@ class ChangingEngine(grpc.GenericRpcHandler):
     def __init__(self, runtime: Runtime) -> None:
         self.become(runtime)
 
-    def become(self, runtime: Runtime) -> None:
-        """Answer in this engine's protocol and no other."""
+    def become(self, runtime: Runtime, **server: str) -> None:
+        """Answer in this engine's protocol and no other, telling so of the server."""
         dialect = DIALECTS[runtime]
         messages: dict[str, Any] = {
             dialect.health.path: dialect.health.response(healthy=True),
             dialect.model_info.path: dialect.model_info.response(served_model_name=runtime.value),
-            dialect.server_info.path: dialect.server_info.response(),
+            dialect.server_info.path: dialect.server_info.response(**server),
         }
         self._answers: dict[str, bytes] = {path: message.SerializeToString() for path, message in messages.items()}
 

@@ -17,11 +17,13 @@ from smg.workers.health import HealthMonitor, restarted
 from smg.workers.http_worker import HttpWorker
 from smg.workers.settings import HealthSettings
 from smg.workers.spec import read_spec
-from tests.workers.engines import HttpEngine, http_engine
+from smg.workers.tokenizers import TokenizerMissingError
+from tests.workers.engines import HttpEngine, changing_engine, http_engine
 from tests.workers.support import Recorder, SetClock, until, with_defaults
 
 if TYPE_CHECKING:
     from smg.workers.detection import UnprobedWorker
+    from smg.workers.grpc_worker import GrpcWorker
     from smg.workers.worker import Worker
 
 HEALTH = HealthSettings(check_interval_secs=10.0, retry_interval_secs=1.0, startup_timeout_secs=60.0)
@@ -193,6 +195,44 @@ async def test_a_restarted_engine_is_asked_over_fresh_connections() -> None:
         await worker.aclose()
 
     assert (worker.epoch, before, len(engine.peers) - probing) == (1, 1, 2)
+
+
+class Fussy:
+    """Lends tokenizers while it has some."""
+
+    empty = False
+
+    async def attach(self, worker: GrpcWorker) -> None:
+        """Lend a word."""
+        if self.empty:
+            raise TokenizerMissingError("nowhere")
+        worker.tokenizer = "tokenizer"
+
+    async def detach(self, worker: GrpcWorker) -> None:
+        """Ask for nothing back."""
+
+
+async def test_a_restart_is_seen_though_learning_failed_on_the_way() -> None:
+    """The engine told that it is a new one, but its tokenizer was not there: once it is, the restart counts, once."""
+    source = Fussy()
+    async with changing_engine(Runtime.VLLM) as (engine, url):
+        engine.become(Runtime.VLLM, kv_engine_id="first")
+        worker, _ = watched(url, SetClock(), Recorder(), runtime="vllm")
+        monitor = HealthMonitor(
+            worker, Nobody(), tokenizers=source, clock=SetClock(), observer=Recorder(), random=random.Random(1)
+        )
+        await worker.start()
+        await monitor.step()
+        engine.become(Runtime.MLX)
+        await monitor.step()
+        engine.become(Runtime.VLLM, kv_engine_id="second")
+        epochs = []
+        for source.empty in (True, True, False, False):
+            await monitor.step()
+            epochs.append(worker.epoch)
+        await worker.aclose()
+
+    assert (worker.life.state, epochs) == (LifeState.READY, [0, 0, 1, 1])
 
 
 async def test_discovery_that_fails_is_tried_ever_more_slowly() -> None:
