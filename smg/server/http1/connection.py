@@ -233,7 +233,7 @@ class Connection(Outlet):
             return
         self._gone = True
         if self.task is not None:
-            self.task.cancel()
+            self._service.crowd.abandon(self.task)
         if self._intake is not None:  # a task that had not begun to run will not end it
             self._intake.release()
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from smg.core.request import reply
+from smg.server.http1.crowd import CANCELLED_AT_ONCE, Crowd
 from tests.server.http1.timed import GET, POST, SLOW, timed
 
 
@@ -169,3 +171,19 @@ async def test_closing_ends_at_once() -> None:
         assert served.listener.connections == 0
         for writer in writers:
             writer.close()
+
+
+async def test_many_who_leave_at_once_are_let_go_in_turns() -> None:
+    """Each turn of the loop ends a few of their requests, so that others have theirs in between; all end."""
+    crowd, loop = Crowd(1000), asyncio.get_running_loop()
+    tasks = [loop.create_task(asyncio.Event().wait()) for _ in range(3 * CANCELLED_AT_ONCE)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        crowd.abandon(task)
+    ended = []
+    while not all(task.done() for task in tasks):
+        await asyncio.sleep(0)
+        ended.append(sum(task.done() for task in tasks))
+
+    assert max(later - earlier for earlier, later in pairwise(ended)) <= CANCELLED_AT_ONCE
+    assert all(task.cancelled() for task in tasks)
