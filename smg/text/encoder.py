@@ -64,7 +64,7 @@ class Encoder:
         for key, ids in zip(missing, await self._encode(tokenizer, missing), strict=True):
             self._cache.keep(key, ids)
             found[key] = ids
-        return [*chain.from_iterable(found[key] for key in keys)]
+        return found[keys[0]] if len(keys) == 1 else [*chain.from_iterable(found[key] for key in keys)]
 
     async def _encode(self, tokenizer: Tokenizer, keys: Sequence[Key]) -> list[list[int]]:
         def encode() -> list[list[int]]:

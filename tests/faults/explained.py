@@ -10,6 +10,8 @@ EXPLAINED = {
     "unusual_head_is_served": "the control refuses nothing that is right; the case shows that ours is not too strict",
     "j10_body_of_the_limit": "the control has no limit; the case shows that ours is not too low",
     "j10_endless": "the control has aiohttp's own limit of 1 MiB",
+    "j16_any_json": "the control reads no body, and its worker answers each in form; ours reads and must answer",
+    "U09-finish-then-end": "the control passes bytes as they come; the case shows that ours takes this for an end",
     "U16-in-text": "the control reads no event, and so takes none for the end; ours reads all and must not",
     "U16-escaped": "the control reads no event, and so takes none for the end; ours reads all and must not",
     "U16-bare": "the control passes a good stream; the case shows that ours takes a real end for one",

@@ -17,24 +17,19 @@ TICK_SECS = 0.005
 
 
 class Lag:
-    """How late the event loop comes to what is due every 5 ms; what it misses is counted as late, too."""
+    """How late a timer of 5 ms of the event loop comes."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._samples: list[float] = []
-        self._due = self._loop.time()
         self._arm()
 
     def _arm(self) -> None:
-        self._due += TICK_SECS
+        self._due = self._loop.time() + TICK_SECS
         self._loop.call_at(self._due, self._tick)
 
     def _tick(self) -> None:
-        now = self._loop.time()
-        self._samples.append(now - self._due)
-        while self._due + TICK_SECS <= now:
-            self._due += TICK_SECS
-            self._samples.append(now - self._due)
+        self._samples.append(self._loop.time() - self._due)
         self._arm()
 
     def taken(self) -> dict[str, Any]:

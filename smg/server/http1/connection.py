@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 READ_AHEAD_BYTES = 64 << 10
+BURST_BYTES = 1 << 20
+"""Of a body in one turn of the loop: where more waits, others have their turn first. A loop left to itself reads eight
+times as much of each connection."""
 NO_HEAD = Head("", "", modern=True, headers=(), fields={}, length=0, keep_alive=False, expects=False)
 
 
@@ -40,11 +43,12 @@ class Connection(Outlet):
         task: What serves the request under way.
     """
 
-    __slots__ = ("_ahead", "_deaf", "_gone", "_intake", "_reading", "task")
+    __slots__ = ("_ahead", "_burst", "_deaf", "_gone", "_intake", "_reading", "task")
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
         self._ahead = b""
+        self._burst = 0
         self._deaf = False
         self._gone = False
         self._intake: Intake | None = None
@@ -152,8 +156,21 @@ class Connection(Outlet):
             self._hold(rest)
         elif intake.wanted:
             self._await_body(self._service.clock.now())
+            self._let_others(len(data))
         else:
             self._listen(wanted=intake.size < READ_AHEAD_BYTES)
+
+    def _let_others(self, taken: int) -> None:
+        """Read no more of the body in this turn of the loop, once much of it was taken."""
+        self._burst += taken
+        if self._burst >= BURST_BYTES:
+            self._burst = 0
+            self._listen(wanted=False)
+            asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._intake is not None and not self._intake.done:
+            self._listen(wanted=True)
 
     def _await_body(self, now: float) -> None:
         """Give the body the time it has until it must be further on."""
