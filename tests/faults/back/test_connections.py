@@ -204,9 +204,10 @@ async def stalled_caller(scene, name: str):
     writer.write(request(name, stream=True, max_tokens=4000))
     await until(lambda: scene.book.of(name))
     scene.backends[0].script = RATED
-    held = await still(scene.book.of(name)[0], 4.0)
+    await still(scene.book.of(name)[0], 4.0)
     yield
-    assert (scene.book.of(name)[0].ended, scene.book.of(name)[0].sent) == (None, held)
+    assert scene.book.of(name)[0].ended is None
+    assert scene.book.of(name)[0].sent <= profile.MIB
     writer.transport.abort()
     await scene.clean()
 
