@@ -3,13 +3,15 @@
 The stalled worker takes 100 requests at once: over HTTP its pool has so many connections, over gRPC its connection so
 many streams. The other 900 wait in the gateway for what belongs to that worker, and whoever shares it waits with them.
 The neighbour answers in 20 ms and is asked 200 times a second, open loop, by turns with and without the stalled
-crowd. What counts is the ratio of its 99th percentiles, in every round: as callers see the answers, and as the
-workers' own book has them begun and ended.
+crowd. What counts is the ratio of its 99th percentiles, the median over five rounds: as callers see the answers, and as
+the workers' own book has them begun and ended. On a shared machine the ratio of a single round is anything from a half
+to two, without any crowd, too; what is shared among workers shows as a ratio of tens in each.
 """
 
 from __future__ import annotations
 
 import asyncio
+import statistics
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -129,10 +131,10 @@ def neighbours(mode: str, layout: str) -> Iterator[Neighbours]:
 @pytest.mark.timeout({"short": 60, "scaled": 200, "full": 400}[SIZE])
 @pytest.mark.parametrize(("mode", "layout"), CASES, ids=[f"B14-{mode}-{layout}" for mode, layout in CASES])
 def test_the_neighbour_is_not_slowed(mode, layout, record_property):
-    """Every request of the neighbour's is answered; the ratio of its p99 is at most 1.2 in every round."""
+    """Every request of the neighbour's is answered; the median ratio of its p99 is at most 1.2."""
     with neighbours(mode, layout) as pair:
         rounds = [pair.one_round(number) for number in range(ROUNDS)]
-    asked, booked = (max(ratios) for ratios in zip(*rounds, strict=True))
+    asked, booked = (statistics.median(ratios) for ratios in zip(*rounds, strict=True))
 
     if SIZE == "short":
         return
