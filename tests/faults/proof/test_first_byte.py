@@ -51,7 +51,7 @@ class Deaths(Play):
         if attempt.number > 1:
             return good(self.mode, stream=True)
         number, deaths = int(attempt.request_id[1:]), DEATHS[self.mode]
-        return (*begun(self.mode, number % (MOST_EVENTS + 1)), Wait(0.01), *deaths[number % len(deaths)])
+        return (*begun(self.mode, number % (MOST_EVENTS + 1)), Wait(0.03), *deaths[number % len(deaths)])
 
 
 def begun(mode: str, events: int) -> Script:
