@@ -46,6 +46,7 @@ async def nothing(*_) -> None:
     """Let requests alone do what they do."""
 
 
+@pytest.mark.filterwarnings("default::pytest.PytestUnraisableExceptionWarning")  # callers cancelled as they connect
 @pytest.mark.parametrize("mode", ["http", "grpc"])
 async def test_w11_counters_come_to_rest(mode):
     """After requests that end in every way, at workers that flap and drain, none counts any or ever counted less.
