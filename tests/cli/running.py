@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -19,30 +18,18 @@ DEADLINE_SECS = 30.0
 def smg(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     """Run ``smg`` for the length of the block at most."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SMG_")}
-    with heeding_ctrl_c():
-        process = subprocess.Popen(
-            [sys.executable, "-m", "smg", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            env=environment | {"PYTHONIOENCODING": "utf-8", **variables},
-        )
-    with process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "smg", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=environment | {"PYTHONIOENCODING": "utf-8", **variables},
+    ) as process:
         try:
             yield process
         finally:
             process.kill()
-
-
-@contextmanager
-def heeding_ctrl_c() -> Iterator[None]:
-    """Let what is started in the block heed Ctrl-C: a test run in the background ignores it, and hands that on."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def lines_until(process: subprocess.Popen[str], wanted: str) -> list[str]:
