@@ -77,7 +77,8 @@ class Call:
     def _note_abort(self, name: str) -> None:
         if name == "Abort":
             request = pb.AbortRequest.FromString(self.received[5:])
-            for attempt in self.connection.backend.attempts:
+            asked = SUFFIX.sub("", request.request_id)
+            for attempt in self.connection.backend.book.of(asked):  # few, where all attempts may be thousands
                 if attempt.engine_id == request.request_id and attempt.aborted_at is None:
                     attempt.aborted_at = time.monotonic()
 

@@ -50,6 +50,11 @@ class Caller(asyncio.Protocol):
             if lines and len(body) >= int(lines[0].split(b":")[1]):
                 self.whole.set_result(int(head[9:12]))
 
+    @property
+    def answer(self) -> bytes:
+        """What has come since the last request."""
+        return bytes(self._data)
+
     def connection_lost(self, _: Exception | None) -> None:
         """Tell who waits."""
         for waited in (self.begun, self.whole):
@@ -106,7 +111,7 @@ async def at_rate(
             for turn in range(number, len(names), lanes):
                 due, name = begun + turn / per_sec, names[turn]
                 await asyncio.sleep(max(0, due - time.monotonic()))
-                assert await caller.status(request(name, stream=False, model=model)) in statuses
+                assert await caller.status(request(name, stream=False, model=model)) in statuses, caller.answer
                 times[name] = due, time.monotonic()
         finally:
             caller.transport.close()
