@@ -65,7 +65,9 @@ def test_l05_one_key_at_its_limit_is_not_the_others(callers_front, record_proper
 
     What the others have beside it is compared with what they have while it asks another gateway on the same machine.
     """
-    begun, refused, beside, usual = time.monotonic(), 0, [], []
+    begun, refused = time.monotonic(), 0
+    beside: list[list[float]] = []
+    usual: list[list[float]] = []
     mark = len(callers_front.worker.ledger.entries)
     with fronted(**MANY_CALLERS) as elsewhere:
         for _ in range(ROUNDS):  # in turns, since a machine that others use, too, is slower at times
@@ -77,7 +79,7 @@ def test_l05_one_key_at_its_limit_is_not_the_others(callers_front, record_proper
     served = [entry for entry in callers_front.worker.ledger.since(mark) if b"greedy" in entry.received]
 
     median, later = (shown(statistic, beside, usual) for statistic in (statistics.median, p99))
-    over = sum(map(len, beside + usual))
+    over = sum(len(took) for took in beside + usual)
     figure(record_property, "L05", "others' median beside one at its limit, more is unproven", median, MOST, over=over)
     figure(record_property, "L05", "their p99, more is unproven", later, MOST, over=over)
     assert refused >= 2 * ROUNDS * ((GREEDY_PER_SEC - 2) * TURN_SECS - 5)
