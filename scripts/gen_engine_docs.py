@@ -31,7 +31,7 @@ NAMES = {
 }
 
 
-def _asked(logprobs: int | None = None, rank: int | None = None, **sampling: Any) -> Generation:
+def _asked(logprobs: int | None = None, **sampling: Any) -> Generation:
     return Generation(
         request_id="r",
         prompt_ids=[1],
@@ -39,7 +39,6 @@ def _asked(logprobs: int | None = None, rank: int | None = None, **sampling: Any
         sampling=Sampling(**sampling),
         stream=True,
         prompt_logprobs=logprobs,
-        rank=rank,
     )
 
 
@@ -54,7 +53,6 @@ def _questions() -> Iterator[tuple[str, Generation]]:
     kinds = {name: kind for dialect in DIALECTS.values() for name, kind in dialect.reach.extras.items()}
     for name in sorted({*PARAM_EXTRAS, *kinds}):
         yield f"`{name}`", _asked(extra={name: kinds.get(name, int)()})
-    yield "a rank (`@rank` in the worker's URL)", _asked(rank=0)
 
 
 def _served(asked: Generation) -> Callable[[Dialect], str]:
@@ -71,6 +69,7 @@ def _served(asked: Generation) -> Callable[[Dialect], str]:
 def _reach() -> Iterator[str]:
     for name, asked in _questions():
         yield _row(name, _served(asked))
+    yield _row("a rank (`@rank` in the worker's URL)", lambda dialect: "yes" if dialect.reach.ranks else "never ready")
     yield _row("`n` above 1", lambda dialect: "yes" if dialect.max_n is None else "a call for each")
     yield _row("stop strings", lambda dialect: "yes" if dialect.engine_stops else "by the gateway")
     yield _row("embeddings", lambda dialect: "400" if dialect.embed is None else "yes")

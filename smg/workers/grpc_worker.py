@@ -180,9 +180,7 @@ class GrpcWorker(Worker):
 
     @override
     async def check_health(self) -> None:
-        if self.runtime is Runtime.UNSPECIFIED:
-            await self._detect()
-        if not await self._well(self.dialect):
+        if not await self._well(await self._known()):
             raise UpstreamUnavailableError(self.id, "the engine says it is not well", retry=Retry.SAFE)
 
     async def _well(self, dialect: Dialect) -> bool:
@@ -203,9 +201,10 @@ class GrpcWorker(Worker):
 
     @override
     async def discover(self) -> None:
-        if self.runtime is Runtime.UNSPECIFIED:
-            await self._detect()
-        dialect = self.dialect
+        dialect = await self._known()
+        if self.rank is not None and not dialect.reach.ranks:
+            reason = f"the {self.runtime.value} engine takes no rank: register it without @{self.rank}"
+            raise UpstreamError(self.id, reason, retry=Retry.NEVER)
         secs = self.settings.health.timeout_secs
         model = await self._ask(dialect.model_info, dialect.model_info.request(), secs)
         server = await self._ask(dialect.server_info, dialect.server_info.request(), secs)
@@ -242,15 +241,17 @@ class GrpcWorker(Worker):
     async def health_generate(self) -> None:
         await self.check_health()
 
-    async def _detect(self) -> None:
-        """Find the protocol: the first whose health call the engine knows."""
+    async def _known(self) -> Dialect:
+        """Return its protocol; found, where nobody has said it, as the first whose health call the engine knows."""
+        if self.runtime is not Runtime.UNSPECIFIED:
+            return self.dialect
         for dialect in by_service_order():
             try:
                 await self._ask(dialect.health, dialect.health.request(), self.settings.health.timeout_secs)
             except UnknownCallError:
                 continue
             self.detected = dialect.runtime
-            return
+            return dialect
         raise UpstreamError(self.id, "the worker speaks none of the known protocols", retry=Retry.SAFE)
 
     async def _told(self, method: Method) -> dict[str, Any]:

@@ -67,7 +67,6 @@ class HealthMonitor:
         self._begun = clock.now()
         self._good = 0
         self._bad = 0
-        self._learnt = worker.facts  # as told when last nothing was missing: a restart must not be lost on the way
         self._stale = True  # what is known of the engine must be read (again)
         self._learn_backoff = 0.0
 
@@ -166,7 +165,7 @@ class HealthMonitor:
             return f"no tokenizer: {error}"
         except TimeoutError:
             return "took too long to tell what it serves"
-        old, self._learnt = self._learnt, self._worker.facts
+        old, self._worker.learnt = self._worker.learnt, self._worker.facts
         self._stale, self._learn_backoff = False, 0.0
         if known and restarted(old, self._worker.facts, away=away):
             self._worker.epoch += 1

@@ -59,6 +59,7 @@ class Worker(ABC):
         base_url: What is dialled.
         url: The identity; ends in ``@rank`` for a data-parallel rank.
         facts: What the engine tells of itself; replaced by ``discover``.
+        learnt: The same when last nothing was missing: a restart must not be lost where learning fails on the way.
         epoch: Counts the engine's restarts the gateway has noticed.
         in_flight: Requests leased now; 0 at rest. Where the gateway has several processes, by this one.
         places: The same of all of them, for the limit.
@@ -78,7 +79,7 @@ class Worker(ABC):
         self.settings = birth.settings
         self.base_url = birth.address.base_url
         self.url = birth.address.url
-        self.facts = EngineFacts()
+        self.facts = self.learnt = EngineFacts()
         self.detected = Runtime.UNSPECIFIED
         self.models: tuple[ModelCard, ...] = birth.spec.models
         self.epoch = 0
@@ -220,7 +221,7 @@ class Worker(ABC):
 
     def adopt(self, old: Worker) -> None:
         """Take over what is known of the engine from the worker this one replaces; not its load."""
-        self.facts, self.epoch, self.tokenizer = old.facts, old.epoch, old.tokenizer
+        self.facts, self.learnt, self.epoch, self.tokenizer = old.facts, old.learnt, old.epoch, old.tokenizer
         self.models = self.spec.models or old.models
         if self.connection_mode is old.connection_mode:  # else it has yet to answer that way
             self.detected, self.life = old.detected, old.life

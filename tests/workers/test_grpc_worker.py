@@ -310,6 +310,15 @@ async def test_the_protocol_is_detected_by_its_health_call(engine: tuple[GrpcEng
     assert [(card.id, card.context_length) for card in worker.models] == [("m", 128)]
 
 
+async def test_a_rank_of_an_engine_that_takes_none_is_no_worker(engine: tuple[GrpcEngine, str]) -> None:
+    """It says so when it is learnt, not by refusing every request: MLX's protocol has no word for a rank."""
+    worker = grpc_worker(f"{engine[1]}@1")
+    await worker.start()
+    with pytest.raises(UpstreamError, match="the mlx engine takes no rank: register it without @1"):
+        await worker.discover()
+    await worker.aclose()
+
+
 async def test_the_tokenizer_bundle_comes_whole(worker: GrpcWorker) -> None:
     """Parts are joined, the digest is the engine's."""
     assert await worker.tokenizer_bundle() == (b"abc", "feed")

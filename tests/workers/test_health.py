@@ -228,6 +228,9 @@ async def test_a_restart_is_seen_though_learning_failed_on_the_way() -> None:
         engine.become(Runtime.VLLM, kv_engine_id="second")
         epochs = []
         for source.empty in (True, True, False, False):
+            monitor = HealthMonitor(  # as after a change of the worker
+                worker, Nobody(), tokenizers=source, clock=SetClock(), observer=Recorder(), random=random.Random(1)
+            )
             await monitor.step()
             epochs.append(worker.epoch)
         await worker.aclose()
