@@ -125,9 +125,9 @@ def test_long_prompts_do_not_stall_liveness(mib, context, statuses, record_prope
         card = {"id": "m", "context_length": context}
         worker = {"url": backends.ask()["urls"][0], "runtime_type": "sglang", "models": [card]}
         with gateway_program(worker, server={"max_payload_size": 2 * mib * MIB}, worker_defaults=AT_LEISURE) as gateway:
-            port = gateway.ask()["port"]
+            port, prompts = gateway.ask()["port"], [long_prompt(turn, mib) for turn in range(PROMPTS)]
             with Healthy(port, sent=(head(method="GET", path="/liveness"),)) as probe:
-                answers = at_once(port, [long_prompt(turn, mib) for turn in range(PROMPTS)], 100)
+                answers = at_once(port, prompts, 100)
         sums = backends.ask()
 
     slowest = max(probe.took)
