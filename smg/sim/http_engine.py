@@ -66,11 +66,7 @@ def _serving(machine: Machine, endpoint: Endpoint) -> Callable[[web.Request], Aw
             return refusal(machine.runtime, 400, str(error))
         except FaultStatusError as error:
             return refusal(machine.runtime, error.status, "fault on request")
-        except (
-            FaultResetError,
-            CutError,
-            ConnectionResetError,
-        ):  # the last: the caller has left while it was written to
+        except (FaultResetError, CutError, ConnectionResetError):  # the last is a caller who has left
             return reset(request)
 
     return serve

@@ -15,6 +15,7 @@ HARMLESS = frozenset({b"null", b"false", b"[]", b"{}", b'""'})
 """Values that ask for nothing, so that a field we cannot serve may carry them."""
 
 ABSENT = msgspec.Raw(b"null")
+"""Stands in a body for a refused field that nobody gave."""
 
 _where = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
 _types = re.compile(r"^Expected `([\w| -]+)`, got `([\w| -]+)`")
@@ -64,10 +65,11 @@ def decoder_of(kind: type[Body]) -> msgspec.json.Decoder[Any]:
 
 
 def refuse_fields(decoded: Body) -> None:
-    """Refuse a field of ``refused`` that is given a value which asks for something."""
-    for name in decoded.refused:
-        if (raw := getattr(decoded, name)) is not ABSENT and bytes(raw) not in HARMLESS:
-            raise unsupported(name)
+    """Refuse fields of ``refused`` that are given a value which asks for something; the first by name is told."""
+    given = [name for name in decoded.refused if getattr(decoded, name) is not ABSENT]
+    asking = [name for name in given if bytes(getattr(decoded, name)) not in HARMLESS]
+    if asking:
+        raise unsupported(min(asking))
 
 
 def unsupported(param: str) -> UnsupportedFieldError:

@@ -135,10 +135,11 @@ def test_long_prompts_do_not_stall_liveness(mib, context, probed_secs, statuses,
             with ThreadPoolExecutor(1) as pool:
                 probing = pool.submit(load, port, PROBES_PER_SEC, probed_secs, [head(method="GET", path="/liveness")])
                 time.sleep(PROBES_BEGIN_SECS)
-                answers = at_once(port, prompts, 100)
+                asked_at, answers = time.monotonic(), at_once(port, prompts, 100)
                 probe = probing.result()
         sums = backends.ask()
 
+    assert not ALONE or probe.begun_at <= asked_at
     slowest = max(probe.served)
     assert not ALONE or slowest <= LIVENESS_SECS
     what = f"liveness beside five prompts of {mib} MiB, slowest in secs"

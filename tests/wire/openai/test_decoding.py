@@ -52,6 +52,18 @@ def test_what_is_not_json_is_refused_as_such(body: bytes) -> None:
         decode_body(Sample, body)
 
 
+class Picky(Body, kw_only=True):
+    refused: ClassVar[frozenset[str]] = frozenset({"b", "c", "a"})
+
+
+def test_of_several_refused_fields_the_first_by_name_is_told() -> None:
+    """The same one in every process, in whatever order they come; one that asks for nothing is none."""
+    with pytest.raises(UnsupportedFieldError) as caught:
+        decode_body(Picky, b'{"c":1,"b":2,"a":null}')
+
+    assert caught.value.param == "b"
+
+
 @pytest.mark.parametrize("value", [b"true", b"1", b"0", b'"x"', b"[1]", b'{"a":1}'])
 def test_refused_field_with_a_value_is_refused(value: bytes) -> None:
     """Whatever the value, it asks for something."""
