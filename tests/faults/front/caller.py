@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -123,6 +124,20 @@ def exchange(port: int, sent: bytes, within_secs: float, *, answers: int | None 
     with Caller(port) as caller:
         caller.send(sent)
         return caller.read(within_secs, answers=answers)
+
+
+def at_once(port: int, requests: list[bytes], within_secs: float) -> list[Got]:
+    """Send each request on a connection of its own, all at the same time; return what came."""
+    answers: list[Got] = []
+    threads = [
+        threading.Thread(target=lambda sent=sent: answers.append(exchange(port, sent, within_secs, answers=1)))
+        for sent in requests
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(within_secs + 10)
+    return answers
 
 
 def sent(port: int, pieces: Iterable[bytes]) -> bytes:
