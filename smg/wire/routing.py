@@ -9,6 +9,7 @@ import msgspec
 
 from smg.core.errors import InvalidRequestError
 from smg.core.words import Endpoint
+from smg.wire.caps import LISTS, NATIVE, Counts, check_counts, check_lists, check_native
 from smg.wire.fields import read_fields, refuse_repeats
 from smg.wire.guard import check_json, steps_of_check
 
@@ -20,11 +21,7 @@ if TYPE_CHECKING:
 Fields: TypeAlias = "Mapping[str, msgspec.Raw]"
 
 MAX_MODEL_CHARS = 256
-MAX_ANSWERS = 128
-MAX_TOKENS = 100_000_000  # far above any model's context; what is larger is a mistake
 
-LISTS = {"messages": "max_messages", "tools": "max_tools", "stop": "max_stop"}
-"""Fields that may hold a list, and the limit of its length."""
 WANTED = {"model": "a string", "stream": "true or false"}
 """What a field must be, where it is no integer."""
 
@@ -36,44 +33,30 @@ READ: Mapping[Endpoint, frozenset[str]] = {
         }
     ),
     Endpoint.COMPLETIONS: frozenset({"model", "stream", "max_tokens", "n", "stop", "logprobs"}),
-    Endpoint.GENERATE: frozenset({"model", "stream"}),
+    Endpoint.GENERATE: frozenset({"model", "stream", *NATIVE}),
 }
 READ_ELSEWHERE = frozenset({"model"})
-_SCALARS = {names: tuple(names - LISTS.keys()) for names in (*READ.values(), READ_ELSEWHERE)}
+_SCALARS = {names: tuple(names - LISTS.keys() - NATIVE) for names in (*READ.values(), READ_ELSEWHERE)}
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 class RoutingFields(msgspec.Struct, frozen=True):
-    """What a request says about where it goes and how much it asks for.
-
-    Attributes:
-        model: None where the caller named none.
-        max_tokens: Tokens of one answer at most; None where the caller set no bound at the top level.
-        n: Answers per prompt, 1 to 128.
-    """
+    """What a request says about where it goes and how; ``model`` is None where the caller named none."""
 
     model: str | None
     stream: bool = False
-    max_tokens: int | None = None
-    n: int = 1
 
 
-class _Asked(msgspec.Struct):
-    """The fields that are no lists, by the names that callers use; null is like absent."""
+class _Asked(Counts):
+    """The fields that are no lists; null is like absent."""
 
     model: str | None = None
     stream: bool | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    n: int | None = None
-    logprobs: int | None = None
-    top_logprobs: int | None = None
 
 
 _encoder = msgspec.json.Encoder()
 _asked = msgspec.json.Decoder(_Asked)
-_entries = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def read_routing(endpoint: Endpoint, body: bytes, limits: JsonLimits) -> RoutingFields:
@@ -101,16 +84,11 @@ def read_checked(endpoint: Endpoint, body: bytes, limits: JsonLimits, most_value
     names = READ.get(endpoint, READ_ELSEWHERE)
     refuse_repeats(body, fields, names)
     asked = read_scalars(fields, _SCALARS[names])
-    if most_values > min(limits.max_messages, limits.max_tools, limits.max_stop):  # no list has more entries than that
-        check_lists({name: raw for name, raw in fields.items() if name in names and name in LISTS}, most_values, limits)
-    check_count("top_logprobs", asked.top_logprobs, 0, limits.max_top_logprobs)
-    check_count("logprobs", asked.logprobs, 0, limits.max_top_logprobs)
-    return RoutingFields(
-        model=asked.model and check_model(asked.model),
-        stream=bool(asked.stream),
-        max_tokens=check_max_tokens(asked, 0 if endpoint is Endpoint.COMPLETIONS else 1),
-        n=check_count("n", asked.n, 1, MAX_ANSWERS) or 1,
-    )
+    check_lists(fields, names, most_values, limits)
+    check_counts(endpoint, asked, limits)
+    if endpoint is Endpoint.GENERATE:
+        check_native(fields, limits)
+    return RoutingFields(model=asked.model and check_model(asked.model), stream=bool(asked.stream))
 
 
 def read_scalars(fields: Fields, names: Iterable[str]) -> _Asked:
@@ -127,22 +105,6 @@ def read_scalars(fields: Fields, names: Iterable[str]) -> _Asked:
         raise InvalidRequestError(f"{name} must be {WANTED.get(name, 'an integer')}", param=name) from None
 
 
-def check_lists(fields: Fields, most_values: int, limits: JsonLimits) -> None:
-    """Refuse a list of more entries than its limit allows; what is no list is for the worker to judge."""
-    for name, raw in fields.items():
-        most: int = getattr(limits, LISTS[name])
-        if most_values > most and entries(raw) > most:
-            raise InvalidRequestError(f"{name} holds more than {most} entries, the gateway's {LISTS[name]}", param=name)
-
-
-def entries(raw: msgspec.Raw) -> int:
-    """Return how many entries a list has, none of them decoded; 0 where it is no list."""
-    try:
-        return len(_entries.decode(raw))
-    except msgspec.MsgspecError:
-        return 0
-
-
 def check_model(model: str) -> str:
     """Return the model's name, which may end up in headers, labels and log lines."""
     if len(model) > MAX_MODEL_CHARS or (not model.isprintable() and CONTROL.search(model)):
@@ -150,17 +112,3 @@ def check_model(model: str) -> str:
             f"model must be at most {MAX_MODEL_CHARS} characters, none of them a control character", param="model"
         )
     return model
-
-
-def check_max_tokens(asked: _Asked, least: int) -> int | None:
-    """Return the bound on one answer, by whichever name it was given; the newer name wins."""
-    older = check_count("max_tokens", asked.max_tokens, least, MAX_TOKENS)
-    newer = check_count("max_completion_tokens", asked.max_completion_tokens, least, MAX_TOKENS)
-    return older if newer is None else newer
-
-
-def check_count(name: str, count: int | None, least: int, most: int) -> int | None:
-    """Return an integer, which must lie in ``least`` to ``most``."""
-    if count is not None and not least <= count <= most:
-        raise InvalidRequestError(f"{name} must be {least} to {most}", param=name)
-    return count

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
+from smg.wire.caps import MAX_ANSWERS, MAX_TOKENS
 from smg.wire.openai.ranges import INT64_MAX, MAX_LIST, TOKEN_ID_MAX, Range, bad, check_ranges
 
 MAX_STOPS = 64
-MAX_TOKENS = 100_000_000
 RANGES = {
     "temperature": Range(0, 2),
     "top_p": Range(0, 1, above=True),
@@ -18,7 +18,7 @@ RANGES = {
     "presence_penalty": Range(-2, 2),
     "repetition_penalty": Range(0, 2, above=True),
     "top_k": Range(-1, TOKEN_ID_MAX),
-    "n": Range(1, 128),
+    "n": Range(1, MAX_ANSWERS),
     "sampling_seed": Range(-INT64_MAX, INT64_MAX),
 }
 

@@ -114,6 +114,16 @@ TOO_MUCH_TO_COMPLETE: dict[str, dict[str, Any]] = {
     "logprobs-minus-1": {"logprobs": -1},
     "stop-1000": {"stop": [str(number) for number in range(1_000)]},
 }
+TOO_MUCH_TO_GENERATE: dict[str, tuple[str, dict[str, Any]]] = {
+    "max_new_tokens-minus-1": ("sampling_params.max_new_tokens", {"sampling_params": {"max_new_tokens": -1}}),
+    "max_new_tokens-1e9": ("sampling_params.max_new_tokens", {"sampling_params": {"max_new_tokens": 1_000_000_000}}),
+    "n-0": ("sampling_params.n", {"sampling_params": {"n": 0}}),
+    "n-10000": ("sampling_params.n", {"sampling_params": {"n": 10_000}}),
+    "n-10000-of-one": ("sampling_params.n", {"text": ["a", "b"], "sampling_params": [{}, {"n": 10_000}]}),
+    "stop-1000": ("sampling_params.stop", {"sampling_params": {"stop": [str(number) for number in range(1_000)]}}),
+    "logprobs-10000": ("top_logprobs_num", {"return_logprob": True, "top_logprobs_num": 10_000}),
+}
+"""The field that the answer names, and what is asked for."""
 
 
 def refused(id_: str, body: bytes, *, path: str = CHAT, **wanted: Any) -> Refusal:
@@ -191,6 +201,9 @@ def too_much() -> Iterator[Refusal]:
     for name, fields in TOO_MUCH_TO_COMPLETE.items():
         body = json.dumps({"model": "m", "prompt": "hi", **fields}).encode()
         yield refused(f"J14-completions-{name}", body, path=ENDPOINTS["completions"], param=list(fields)[-1])
+    for name, (param, fields) in TOO_MUCH_TO_GENERATE.items():
+        body = json.dumps({"model": "m", "text": "hi", **fields}).encode()
+        yield refused(f"J14-generate-{name}", body, path=ENDPOINTS["generate"], param=param)
 
 
 def all_json() -> Iterator[Refusal]:
