@@ -1,4 +1,4 @@
-"""Tokenizer files that an engine sends as one zip archive, unpacked with every limit checked on the way."""
+"""Tokenizer files that an engine sends as one zip archive, unpacked in memory with every limit checked on the way."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ import io
 import zipfile
 import zlib
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from smg.text.errors import BundleError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ZIP_BYTES_AT_MOST = 200 * 1024 * 1024
 UNPACKED_BYTES_AT_MOST = 500 * 1024 * 1024
@@ -24,16 +20,15 @@ FILE_TYPE_MASK = 0o170000
 REGULAR_FILE = 0o100000
 
 
-def unpack(data: bytes, sha256: str, into: Path) -> Path:
-    """Write the archive's files into the directory ``into`` and return it; blocks.
+def unpack(data: bytes, sha256: str) -> dict[str, bytes]:
+    """Return the archive's files by name; blocks.
 
     Args:
         data: A zip archive of plain files without folders.
         sha256: What the engine says the archive's SHA-256 is, in hexadecimal; empty if it says nothing.
-        into: An existing directory; what was written before an error stays in it.
 
     Raises:
-        BundleError: The archive is not what was announced, is damaged or too large, or names a file elsewhere.
+        BundleError: The archive is not what was announced, is damaged or too large, or names a file elsewhere or twice.
     """
     if len(data) > ZIP_BYTES_AT_MOST:
         raise BundleError(f"tokenizer bundle is larger than {ZIP_BYTES_AT_MOST} bytes")
@@ -41,22 +36,24 @@ def unpack(data: bytes, sha256: str, into: Path) -> Path:
         raise BundleError("tokenizer bundle does not have the announced sha256")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _extract(archive, into)
+            return _unpacked(archive)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as exc:
         raise BundleError("tokenizer bundle is not a readable zip archive") from exc
-    except OSError as exc:
-        raise BundleError(f"tokenizer bundle cannot be written: {exc.strerror}") from exc
-    return into
 
 
-def _extract(archive: zipfile.ZipFile, into: Path) -> None:
+def _unpacked(archive: zipfile.ZipFile) -> dict[str, bytes]:
     entries = archive.infolist()
     if len(entries) > FILES_AT_MOST:
         raise BundleError(f"tokenizer bundle holds more than {FILES_AT_MOST} files")
+    files: dict[str, bytes] = {}
     left = UNPACKED_BYTES_AT_MOST
     for entry in entries:
         _check_plain(entry)
-        left -= _copy(archive, entry, into / entry.filename, left)
+        if entry.filename in files:
+            raise BundleError("tokenizer bundle holds a file twice")
+        files[entry.filename] = content = _content(archive, entry, left)
+        left -= len(content)
+    return files
 
 
 def _check_plain(entry: zipfile.ZipInfo) -> None:
@@ -67,13 +64,12 @@ def _check_plain(entry: zipfile.ZipInfo) -> None:
         raise BundleError("tokenizer bundle may hold plain or deflated files without folders only")
 
 
-def _copy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, left: int) -> int:
-    """Write one file and return its size, counted while it is unpacked since headers may lie."""
-    written = 0
-    with archive.open(entry) as source, target.open("xb") as out:
+def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> bytes:
+    """Return one file of at most ``left`` bytes, counted while it is unpacked since headers may lie."""
+    content = bytearray()
+    with archive.open(entry) as source:
         while chunk := source.read(CHUNK_BYTES):
-            written += len(chunk)
-            if written > left:
+            content += chunk
+            if len(content) > left:
                 raise BundleError(f"tokenizer bundle unpacks to more than {UNPACKED_BYTES_AT_MOST} bytes")
-            out.write(chunk)
-    return written
+    return bytes(content)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smg.text.bundle import unpack
@@ -15,6 +13,7 @@ from smg.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 LOAD_TIMEOUT_SECS = 300.0
 
@@ -30,7 +29,7 @@ class Entry:
 class Catalog:
     """Shares tokenizers by the fingerprint of their files; the last to release one drops it.
 
-    It holds no more tokenizers than there are holders, and nothing of a bundle stays on disk.
+    It holds no more tokenizers than there are holders, and writes nothing to a disk.
     """
 
     def __init__(self, *, timeout_secs: float = LOAD_TIMEOUT_SECS) -> None:
@@ -58,7 +57,7 @@ class Catalog:
             TokenizerError: It holds no usable tokenizer, or loading takes too long.
             TemplateError: The model's chat template is no template.
         """
-        return await self._acquire(lambda: _read_bundle(data, sha256))
+        return await self._acquire(lambda: ModelFiles.of(unpack(data, sha256)))
 
     def release(self, tokenizer: Tokenizer) -> None:
         """Give back one acquisition."""
@@ -100,8 +99,3 @@ def _look_at_error(loading: asyncio.Future[Tokenizer]) -> None:
     """Read the error of a load nobody waits for any more, since asyncio complains of one that nobody read."""
     if not loading.cancelled():
         loading.exception()
-
-
-def _read_bundle(data: bytes, sha256: str) -> ModelFiles:
-    with tempfile.TemporaryDirectory(prefix="smg-tokenizer-") as folder:
-        return ModelFiles.read(unpack(data, sha256, Path(folder)))

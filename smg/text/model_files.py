@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TOKENIZER = "tokenizer.json"
 CONFIGS = ("config.json", "generation_config.json", "special_tokens_map.json", "tokenizer_config.json")
 TEMPLATES = ("chat_template.jinja", "chat_template.json")
+NAMES = (TOKENIZER, *CONFIGS, *TEMPLATES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,18 @@ class ModelFiles:
         Raises:
             TokenizerError: There is no such path or no tokenizer in it, or a file cannot be read.
         """
-        contents = _contents(path)
+        return cls.of(_contents(path))
+
+    @classmethod
+    def of(cls, contents: Mapping[str, bytes]) -> ModelFiles:
+        """Take what matters of files by name; blocks.
+
+        Raises:
+            TokenizerError: There is no tokenizer among them, or one is not what its name says.
+        """
+        contents = {name: contents[name] for name in NAMES if name in contents}
+        if TOKENIZER not in contents:
+            raise TokenizerError(f"there is no {TOKENIZER}")
         configs = {name: _json_object(name, contents.get(name, b"{}")) for name in CONFIGS}
         return cls(
             tokenizer=contents[TOKENIZER],
@@ -55,7 +67,7 @@ def _contents(path: Path) -> dict[str, bytes]:
     try:
         if path.is_file():
             return {TOKENIZER: path.read_bytes()}
-        names = [name for name in (TOKENIZER, *CONFIGS, *TEMPLATES) if (path / name).is_file()]
+        names = [name for name in NAMES if (path / name).is_file()]
         if TOKENIZER not in names:
             found = "holds no tokenizer.json" if path.is_dir() else "does not exist"
             raise TokenizerError(f"tokenizer path {path} {found}")
