@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Required, TypedDict
 
 import msgspec
 
@@ -46,10 +46,31 @@ class TextBody(msgspec.Struct, kw_only=True):
         return bool((self.stream_options or {}).get("include_usage"))
 
 
+class Function(TypedDict, total=False):
+    """What a tool call names; the arguments as JSON in a text, or as an object."""
+
+    name: str
+    arguments: str | dict[str, Any] | None
+
+
+class ToolCall(TypedDict):
+    """A call of a tool in an earlier answer."""
+
+    function: Function
+
+
+class Message(TypedDict, total=False):
+    """One message, as far as the template reads it."""
+
+    role: Required[str]
+    content: str | list[dict[str, Any]] | None
+    tool_calls: list[ToolCall] | None
+
+
 class ChatBody(TextBody, kw_only=True):
     """A chat."""
 
-    messages: list[dict[str, Any]]
+    messages: list[Message]
     tools: list[dict[str, Any]] | None = None
     tool_choice: Any = None
     max_completion_tokens: int | None = None
@@ -84,15 +105,13 @@ def chat_prompt(body: ChatBody) -> tuple[int, ...]:
     )
 
 
-def _for_template(message: dict[str, Any]) -> dict[str, Any]:
+def _for_template(message: Message) -> dict[str, Any]:
     """Return a message with the arguments of its tool calls as objects, which is how engines hand them over."""
-    if not message.get("tool_calls"):
-        return message
-    calls = [{**call, "function": _parsed(call["function"])} for call in message["tool_calls"]]
+    calls = [{"function": _parsed(call["function"])} for call in message.get("tool_calls") or ()]
     return {**message, "tool_calls": calls}
 
 
-def _parsed(function: dict[str, Any]) -> dict[str, Any]:
+def _parsed(function: Function) -> dict[str, Any]:
     arguments = function.get("arguments") or {}
     try:
         return {**function, "arguments": json.loads(arguments) if isinstance(arguments, str) else arguments}
@@ -136,7 +155,10 @@ def ask(body: TextBody, request_id: str, tokens: tuple[int, ...], context_length
 
 def banned(logit_bias: Mapping[str, float] | Mapping[int, float]) -> frozenset[int]:
     """Return the tokens that a logit bias bans."""
-    return frozenset(int(token) for token, bias in logit_bias.items() if bias <= BANNED_BELOW)
+    try:
+        return frozenset(int(token) for token, bias in logit_bias.items() if bias <= BANNED_BELOW)
+    except ValueError as error:
+        raise RefusedError("logit_bias must be keyed by token ids") from error
 
 
 def _limit(body: TextBody) -> int | None:

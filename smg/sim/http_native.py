@@ -12,7 +12,7 @@ from smg.core.words import Runtime
 from smg.sim import vocabulary
 from smg.sim.asks import Ask, RefusedError
 from smg.sim.chances import alternatives, logprob
-from smg.sim.http_bodies import ChatBody, banned, chat_prompt
+from smg.sim.http_bodies import ChatBody, Message, banned, chat_prompt
 from smg.sim.http_calls import Call, json_response, prompt_ids
 from smg.sim.http_styles import TextCursor
 
@@ -157,7 +157,7 @@ class TokenizeBody(msgspec.Struct, kw_only=True):
     """A body of ``/tokenize``: a prompt, or messages."""
 
     prompt: str | list[str] | None = None
-    messages: list[dict[str, Any]] | None = None
+    messages: list[Message] | None = None
     add_special_tokens: bool = True
     add_generation_prompt: bool = True
     return_token_strs: bool | None = None

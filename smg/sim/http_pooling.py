@@ -72,6 +72,9 @@ async def embeddings(call: Call) -> web.StreamResponse:
     tokens = prompts(body.input)
     if not tokens or not all(tokens):
         raise RefusedError("input must not be empty")
+    most = call.machine.settings.embedding_dim
+    if body.dimensions is not None and not 0 < body.dimensions <= most:
+        raise RefusedError(f"dimensions must be 1 to {most}")
     data = [_embedding(call, body, index, one) for index, one in enumerate(tokens)]
     used = _usage(sum(map(len, tokens)))
     return json_response({"object": "list", "data": data, "model": _model(call, body.model), "usage": used})

@@ -56,4 +56,4 @@ def render(
 ) -> str:
     """Return the prompt text of a conversation."""
     given = {"messages": messages, "tools": tools, "add_generation_prompt": add_generation_prompt}
-    return _template().render(given | dict(kwargs or {}))
+    return _template().render({**(kwargs or {}), **given})  # no setting takes the place of what is rendered

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from smg.sim import vocabulary
 from smg.sim.asks import RefusedError
-from smg.sim.http_bodies import ChatBody, banned, chat_prompt
+from smg.sim.http_bodies import ChatBody, Function, Message, banned, chat_prompt
 
 
 def with_call(arguments: str) -> ChatBody:
     """Return a chat whose last turn called a tool."""
-    function: dict[str, Any] = {"name": "f", "arguments": arguments}
+    function: Function = {"name": "f", "arguments": arguments}
     return ChatBody(messages=[{"role": "assistant", "content": None, "tool_calls": [{"function": function}]}])
 
 
@@ -34,7 +32,7 @@ def test_broken_arguments_are_refused() -> None:
 def test_tools_are_left_out_when_none_may_be_called() -> None:
     """With tool_choice none the prompt names no tool."""
     tools = [{"type": "function", "function": {"name": "spell"}}]
-    messages = [{"role": "user", "content": "x"}]
+    messages: list[Message] = [{"role": "user", "content": "x"}]
 
     assert "spell" in vocabulary.decode(chat_prompt(ChatBody(messages=messages, tools=tools)))
     none = ChatBody(messages=messages, tools=tools, tool_choice="none")

@@ -21,7 +21,10 @@ async def test_embeddings_have_length_one_and_depend_on_the_text() -> None:
         packed = await (await session.post("/v1/embeddings", json=body | {"encoding_format": "base64"})).json()
         tokens = await (await session.post("/v1/embeddings", json={"input": vocabulary.encode("a tree")})).json()
         short = await (await session.post("/v1/embeddings", json=body | {"dimensions": 4})).json()
-        refused = await session.post("/v1/embeddings", json={"input": ""})
+        refused = [
+            (await session.post("/v1/embeddings", json=other)).status
+            for other in ({"input": ""}, body | {"dimensions": 0}, body | {"dimensions": 10**9})
+        ]
 
     first, second = (one["embedding"] for one in told["data"])
     assert first != second == tokens["data"][0]["embedding"]
@@ -29,7 +32,7 @@ async def test_embeddings_have_length_one_and_depend_on_the_text() -> None:
     assert array("f", base64.b64decode(packed["data"][0]["embedding"])).tolist() == pytest.approx(first)
     assert len(short["data"][0]["embedding"]) == 4
     assert told["usage"]["total_tokens"] == len(vocabulary.encode("a river")) + len(vocabulary.encode("a tree"))
-    assert refused.status == 400
+    assert refused == [400] * 3
     assert engine.ledger.totals.finished == 4
 
 

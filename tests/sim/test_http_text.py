@@ -108,6 +108,11 @@ async def test_json_answers_are_json(runtime) -> None:
     [
         ("/v1/chat/completions", {}),
         ("/v1/chat/completions", {"messages": []}),
+        ("/v1/chat/completions", {"messages": [{"content": "x"}]}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": 7}]}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": ["x"]}]}),
+        ("/v1/chat/completions", {"messages": [{"role": "assistant", "tool_calls": [{"id": "1"}]}]}),
+        ("/v1/chat/completions", {"messages": MESSAGES, "logit_bias": {"x": -100}}),
         ("/v1/chat/completions", {"messages": MESSAGES, "temperature": -1}),
         ("/v1/chat/completions", {"messages": MESSAGES, "top_p": 7}),
         ("/v1/chat/completions", {"messages": MESSAGES, "max_tokens": 0}),

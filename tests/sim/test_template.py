@@ -20,3 +20,10 @@ def test_tools_and_kwargs_reach_the_template() -> None:
 
     assert '{"n": "é<"}' in rendered
     assert rendered.endswith("<think>\n\n</think>\n\n")
+
+
+def test_kwargs_do_not_replace_the_conversation() -> None:
+    """A keyword of the caller's by the name of what is rendered is left out."""
+    rendered = render([{"role": "user", "content": "x"}], kwargs={"messages": 5, "add_generation_prompt": False})
+
+    assert rendered == "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n"
