@@ -37,6 +37,7 @@ PARTS = {
 MACHINES_ONLY = "b04 or TestBucket or TestBudget or TestClocks or TestGate"
 TIMEOUTS = {"short": "60", "scaled": "300", "full": "7200"}
 PROGRESS_SECS = 20.0
+FAILED = {"FAILED", "ERROR", "XPASS"}
 ENDED = re.compile(r"(?=.*\b(PASSED|FAILED|ERROR|XFAIL|XPASS|SKIPPED)\b)(?=.*\[ *(\d+)%\]).*?::(\S+)")
 
 
@@ -93,14 +94,16 @@ def run(args: argparse.Namespace, name: str, report: Path, **variables: str) -> 
 
 
 def follow(command: list[str], name: str, environment: dict[str, str]) -> None:
-    """Run pytest and say now and then how far it is, and at the end how it ended."""
+    """Run pytest and say what fails when it fails, now and then how far it is, and at the end how it ended."""
     begun = told = time.monotonic()
     failed, line = 0, ""
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as tests:
         for line in tests.stdout or ():
             if (ended := ENDED.search(line)) is None:
                 continue
-            failed += ended[1] in {"FAILED", "ERROR", "XPASS"}
+            if ended[1] in FAILED:
+                failed += 1
+                print(f"{name}: {ended[1]} {ended[3]}", flush=True)
             if (now := time.monotonic()) - told >= PROGRESS_SECS:
                 told = now
                 print(f"{name}: {ended[2]} %, {failed} failed, {now - begun:.0f} s, last {ended[3]}", flush=True)

@@ -183,7 +183,8 @@ async def test_g11_stalled_caller_holds_the_worker():
 
 RATED = (*THREE[:1] * {"short": 500, "scaled": 3000, "full": 3000}[profile.SIZE], last(stream=True), Status(0, ""))
 ENDLESS = THREE[:1] * 200_000
-TURNS = 5
+TURNS = 3
+ROUNDS = 3 if profile.ALONE else 1
 
 
 async def rated_secs(scene, name: str) -> float:
@@ -216,17 +217,25 @@ async def stalled_caller(scene, name: str):
 async def test_g11_others_keep_their_rate():
     """Beside a caller that is stalled another on the same connection gets at least 90 % of its rate without.
 
-    It is asked alone before and after: a shared machine's own pace drifts by more than that.
+    It is asked alone before and after, and the middle one of a few rounds counts: a shared machine's own pace drifts by
+    more than that.
     """
     async with facing(
         "grpc", RATED, workers=1, server={"write_stall_timeout_secs": 60}, worker_defaults={"timeouts": PATIENT}
     ) as scene:
-        alone = [await rated_secs(scene, f"before{turn}") for turn in range(TURNS)]
-        async with stalled_caller(scene, "stalled"):
-            beside = [await rated_secs(scene, f"beside{turn}") for turn in range(TURNS)]
-        alone += [await rated_secs(scene, f"after{turn}") for turn in range(TURNS)]
+        kept = [await rate_kept(scene, f"round{number}") for number in range(ROUNDS)]
         assert len({attempt.connection for attempt in scene.book.attempts}) == 1
-    assert not profile.ALONE or median(alone) / median(beside) >= 0.9
+    assert not profile.ALONE or median(kept) >= 0.9
+
+
+async def rate_kept(scene, name: str) -> float:
+    """Return the share of its rate that a stream keeps beside a stalled one."""
+    scene.backends[0].script = RATED
+    alone = [await rated_secs(scene, f"{name}-before{turn}") for turn in range(TURNS)]
+    async with stalled_caller(scene, f"{name}-stalled"):
+        beside = [await rated_secs(scene, f"{name}-beside{turn}") for turn in range(TURNS)]
+    alone += [await rated_secs(scene, f"{name}-after{turn}") for turn in range(TURNS)]
+    return median(alone) / median(beside)
 
 
 async def test_g12_few_streams_allowed():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,8 @@ HALF = GOOD_REQUEST[:60]
 HEADS = {"no-byte": (b"", b""), "half-a-head": (HALF, b""), "byte-by-byte": (b"", GOOD_REQUEST[:100] * 10)}
 HEALTHY_RATIO = 2.0
 """Healthy p99 against its baseline; too few samples and a shared machine say little in the short form."""
+ROUNDS = 3 if ALONE else 1
+"""A machine that others use, too, holds up one answer in a hundred by itself: the middle one of so many counts."""
 HELD_SECS = secs(10) * 0.7
 """How long a whole crowd is held, that is until shortly before the first of it is closed."""
 PIECE = max(1, round(10 * TIME_FACTOR))
@@ -31,11 +35,30 @@ def crowd_of(full):
     return max(1_000, count(full)) if SIZE != "short" else count(full)
 
 
-def note(record, kind, late_secs, healthy, usual, number):
-    """Note how late the last of a crowd was closed, and what it did to the healthy."""
-    figure(record, "F16", f"{kind}: the last closed after its deadline, secs", late_secs, 2, over=number)
-    ratio = f"{kind}: healthy p99 less {NOISE_SECS * 1000:.0f} ms of noise, / alone"
-    figure(record, "F16", ratio, slowed(healthy, usual), HEALTHY_RATIO, over=len(healthy.took))
+@dataclass(frozen=True)
+class Held:
+    """What a crowd came to.
+
+    Attributes:
+        late_secs: How long after its deadline the last of it was closed.
+        healthy: Who asked meanwhile, and ``usual`` with nobody else about.
+    """
+
+    late_secs: float
+    healthy: Healthy
+    usual: Healthy
+    number: int
+
+
+def judge(record, kind, rounds):
+    """Note and judge how late the last of each crowd was closed, and what the crowds did to the healthy."""
+    late = max(held.late_secs for held in rounds)
+    figure(record, "F16", f"{kind}: the last closed after its deadline, secs", late, 2, over=rounds[0].number)
+    ratio = statistics.median(slowed(held.healthy, held.usual) for held in rounds)
+    what = f"{kind}: healthy p99 less {NOISE_SECS * 1000:.0f} ms of noise, / alone"
+    figure(record, "F16", what, ratio, HEALTHY_RATIO, over=sum(len(held.healthy.took) for held in rounds))
+    assert not any(held.healthy.failed for held in rounds)
+    assert not ALONE or ratio <= HEALTHY_RATIO
 
 
 def at_rest(front, descriptors):
@@ -46,49 +69,54 @@ def at_rest(front, descriptors):
 @named("kind", "C01", HEADS)
 def test_slow_heads_are_cut_off(front, kind, record_property):
     """Whoever has not sent a head by the deadline is told so or cut; nobody else notices."""
-    first, slowly = HEADS[kind]
+    judge(record_property, kind, [cut_heads(front, *HEADS[kind]) for _ in range(ROUNDS)])
+
+
+def cut_heads(front, first, slowly):
+    """Have a whole crowd send heads slowly."""
     usual = baseline(front.port, HELD_SECS)
     before = front.program.ask("rest")
     with Crowd(front.port, crowd_of(5_000), first, slowly) as crowd:
         with Healthy(front.port, PER_SEC) as healthy:
             crowd.wait(HELD_SECS, every_secs=TIME_FACTOR)
-            held = front.program.ask()
+            taken = front.program.ask()["rss_bytes"] - before["rss_bytes"]
         assert not any(member.closed_at for member in crowd.members)
         crowd.wait(secs(12) + SLACK_SECS, every_secs=TIME_FACTOR)
 
     closed = closed_times(crowd)
-    note(record_property, kind, max(closed) - secs(10), healthy, usual, len(closed))
     assert min(closed) >= secs(10) * 0.9
     assert max(closed) <= secs(12) + SLACK_SECS
     assert all(member.received[:13] in {b"", b"HTTP/1.1 408 "} for member in crowd.members)
-    assert healthy.failed == 0
-    assert not ALONE or slowed(healthy, usual) <= HEALTHY_RATIO
-    assert held["rss_bytes"] - before["rss_bytes"] <= len(closed) * 16 * KIB + 2 * MIB
+    assert taken <= len(closed) * 16 * KIB + 2 * MIB
     at_rest(front, before["descriptors"] + 2)
+    return Held(max(closed) - secs(10), healthy, usual, len(closed))
 
 
 def test_c02_slow_bodies_are_cut_off(record_property):
     """Bodies at 10 bytes a second are answered 408 in time, and hold no place meanwhile, here or at a worker."""
-    first = head(b"Content-Type: application/json", b"Content-Length: 100000")
     with fronted(**setting(GATE, limit=8, queue_size=8, queue_timeout_secs=1.0)) as front:
-        usual = baseline(front.port, HELD_SECS)
-        received = front.worker.ledger.received_bytes
-        before = front.program.ask("rest")
-        with Crowd(front.port, crowd_of(2_000), first, b"{" + b" " * 9_999) as crowd:
-            with Healthy(front.port, PER_SEC) as healthy:
-                crowd.wait(HELD_SECS, every_secs=TIME_FACTOR, piece=PIECE)
-            assert front.worker.ledger.running <= 1
-            assert healthy.failed == 0
-            crowd.wait(secs(12) + SLACK_SECS, every_secs=TIME_FACTOR, piece=PIECE)
-        at_rest(front, before["descriptors"] + 2)
+        judge(record_property, "slow-body", [cut_bodies(front) for _ in range(ROUNDS)])
+
+
+def cut_bodies(front):
+    """Have a whole crowd send bodies slowly."""
+    first = head(b"Content-Type: application/json", b"Content-Length: 100000")
+    usual = baseline(front.port, HELD_SECS)
+    received = front.worker.ledger.received_bytes
+    before = front.program.ask("rest")
+    with Crowd(front.port, crowd_of(2_000), first, b"{" + b" " * 9_999) as crowd:
+        with Healthy(front.port, PER_SEC) as healthy:
+            crowd.wait(HELD_SECS, every_secs=TIME_FACTOR, piece=PIECE)
+        assert front.worker.ledger.running <= 1
+        crowd.wait(secs(12) + SLACK_SECS, every_secs=TIME_FACTOR, piece=PIECE)
+    at_rest(front, before["descriptors"] + 2)
 
     closed = closed_times(crowd)
-    note(record_property, "slow-body", max(closed) - secs(10), healthy, usual, len(closed))
     assert min(closed) >= secs(10) * 0.9
     assert max(closed) <= secs(12) + SLACK_SECS
     assert {member.received[:13] for member in crowd.members} == {b"HTTP/1.1 408 "}
     assert front.worker.ledger.received_bytes - received <= len(healthy.took) * 2 * KIB
-    assert not ALONE or slowed(healthy, usual) <= HEALTHY_RATIO
+    return Held(max(closed) - secs(10), healthy, usual, len(closed))
 
 
 def closed_times(crowd):
@@ -116,12 +144,15 @@ def test_deaf_callers_hold_little(kind, record_property):
     """Answers nobody takes wait at the worker, not here, and end at the stall limit; others are served meanwhile."""
     script, full = SIZES[kind]
     number = crowd_of(full) if full >= 1_000 else count(full, 40)
-    # memory that an earlier crowd has left free would hide what this one takes
-    with fronted(server={"write_stall_timeout_secs": STALL_SECS}) as fresh:
-        hold(fresh, script, number, lambda *seen: note(record_property, kind[4:], *seen))
+    rounds = []
+    for _ in range(ROUNDS):
+        # memory that an earlier crowd has left free would hide what this one takes
+        with fronted(server={"write_stall_timeout_secs": STALL_SECS}) as fresh:
+            rounds.append(hold(fresh, script, number))
+    judge(record_property, kind[4:], rounds)
 
 
-def hold(front, script, number, told):
+def hold(front, script, number):
     """Have so many callers take nothing of an answer, and judge what happens until the last is cut off."""
     usual = baseline(front.port, STALL_SECS * 0.2)
     before = front.program.ask("rest")
@@ -142,16 +173,14 @@ def hold(front, script, number, told):
         for caller in callers:
             caller.socket.close()
 
-    told(watch.late_secs, healthy, usual, number)
     assert watch.late_secs <= 2, "not cut at all, or not at the stall limit"
     assert all_held or not ALONE, "cut before the last was full"
-    assert healthy.failed == 0
-    assert not ALONE or slowed(healthy, usual) <= HEALTHY_RATIO
     assert max(entry.sent for entry in running) <= 4 * MIB, "the worker was not made to wait"
     assert len(unsent) >= number * all_held
     assert max(unsent) <= 256 * KIB, "the kernel holds what the gateway does not"
     assert watch.held - before["rss_bytes"] <= max(300 * MIB * COUNT_FACTOR, number * 300 * KIB + 16 * MIB)
     at_rest(front, before["descriptors"] + 2)
+    return Held(watch.late_secs, healthy, usual, number)
 
 
 def to_send(port):

@@ -6,6 +6,7 @@ import json
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from statistics import median
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.faults.control import CONTROL
 from tests.faults.front.caller import Got, at_once, exchange
 from tests.faults.front.conftest import fronted
 from tests.faults.front.crowd import PER_SEC, Healthy, baseline
-from tests.faults.front.load import load
+from tests.faults.front.load import Load, load
 from tests.faults.front.requests import GOOD_BODY, head, request
 from tests.faults.front.test_slow import HEALTHY_RATIO
 from tests.faults.processes import gateway_program, program
@@ -27,6 +28,7 @@ FITTING_MIB = 1
 """About a quarter of a million tokens: as much as the contexts of most models hold."""
 NOT_KEPT = pytest.mark.xfail(strict=True, reason="some steps with millions of tokens hold the interpreter for longer")
 PROMPTS = 5
+PROBED_ROUNDS = 3 if ALONE else 1
 PROBES_PER_SEC = 50
 PROBES_BEGIN_SECS = 1.0
 """By then the process that probes has begun, and goes on for long enough after."""
@@ -123,40 +125,49 @@ def test_j12_stalls_of_all_hostile_bodies(lags, record_property):
 @pytest.mark.skipif(CONTROL, reason="the control has no tokenizer")
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
-    ("mib", "context", "probed_secs", "statuses"),
+    ("mib", "context", "number", "probed_secs", "statuses"),
     [
-        pytest.param(27, CONTEXT, 5.0, {400}, id="J13-27-mib"),
-        pytest.param(FITTING_MIB, FITTING_MIB * MIB, 5.0, {200}, id="J13-fitting"),
-        *([pytest.param(27, 27 * MIB, 60.0, {200, 503}, id="J13-27-mib-fitting", marks=NOT_KEPT)] if ALONE else []),
+        pytest.param(27, CONTEXT, PROBED_ROUNDS, 5.0, {400}, id="J13-27-mib"),
+        pytest.param(FITTING_MIB, FITTING_MIB * MIB, PROBED_ROUNDS, 5.0, {200}, id="J13-fitting"),
+        *([pytest.param(27, 27 * MIB, 1, 60.0, {200, 503}, id="J13-27-mib-fitting", marks=NOT_KEPT)] if ALONE else []),
     ],
 )
-def test_long_prompts_do_not_stall_liveness(mib, context, probed_secs, statuses, record_property):
+def test_long_prompts_do_not_stall_liveness(mib, context, number, probed_secs, statuses, record_property):
     """While five prompts of megabytes are put into tokens for a gRPC worker, the liveness probe answers in 100 ms.
 
     Those that cannot fit in the model's context are refused; of those that take the encoder too long it is told. The
-    probe is a process of its own: this one is held up by the megabytes that it sends.
+    probe is a process of its own: this one is held up by the megabytes that it sends. A shared machine may itself pause
+    for longer, so of a few rounds the middle one counts.
     """
     with program("tests.faults.proof.backend_process", "grpc") as backends:
         card = {"id": "m", "context_length": context}
         worker = {"url": backends.ask()["urls"][0], "runtime_type": "sglang", "models": [card]}
         with gateway_program(worker, server={"max_payload_size": 2 * mib * MIB}, worker_defaults=AT_LEISURE) as gateway:
-            port, prompts = gateway.ask()["port"], [long_prompt(turn, mib) for turn in range(PROMPTS)]
-            with ThreadPoolExecutor(1) as pool:
-                probing = pool.submit(load, port, PROBES_PER_SEC, probed_secs, [head(method="GET", path="/liveness")])
-                time.sleep(PROBES_BEGIN_SECS)
-                asked_at, answers = time.monotonic(), at_once(port, prompts, 100)
-                probe = probing.result()
+            port = gateway.ask()["port"]
+            texts = [range(first, first + PROMPTS) for first in range(0, number * PROMPTS, PROMPTS)]
+            rounds = [probed(port, [long_prompt(turn, mib) for turn in turns], probed_secs) for turns in texts]
         sums = backends.ask()
 
-    assert not ALONE or probe.begun_at <= asked_at
-    slowest = max(probe.served)
-    assert not ALONE or slowest <= LIVENESS_SECS
+    slowest = median(max(probe.served) for probe, _ in rounds)
     what = f"liveness beside five prompts of {mib} MiB, slowest in secs"
-    figure(record_property, "F18", what, slowest, LIVENESS_SECS, over=len(probe.served))
-    told = [answer.status for got in answers for answer in got.answers]
+    figure(record_property, "F18", what, slowest, LIVENESS_SECS, over=sum(len(probe.served) for probe, _ in rounds))
+    told = [answer.status for _, answers in rounds for got in answers for answer in got.answers]
     assert sums["attempts"] == told.count(200)
     assert set(told) <= statuses
-    assert (len(told), probe.lost, probe.refused) == (PROMPTS, 0, [])
+    assert len(told) == PROMPTS * len(rounds)
+    assert [(probe.lost, probe.refused) for probe, _ in rounds] == [(0, [])] * len(rounds)
+    assert not ALONE or slowest <= LIVENESS_SECS
+
+
+def probed(port: int, prompts: list[bytes], probed_secs: float) -> tuple[Load, list[Got]]:
+    """Send the prompts at once while liveness is probed; return what became of both."""
+    with ThreadPoolExecutor(1) as pool:
+        probing = pool.submit(load, port, PROBES_PER_SEC, probed_secs, [head(method="GET", path="/liveness")])
+        time.sleep(PROBES_BEGIN_SECS)
+        asked_at, answers = time.monotonic(), at_once(port, prompts, 100)
+        probe = probing.result()
+    assert not ALONE or probe.begun_at <= asked_at
+    return probe, answers
 
 
 def long_prompt(turn: int, mib: int) -> bytes:
