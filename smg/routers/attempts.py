@@ -25,7 +25,6 @@ from smg.routers.tries import Tries
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from smg.core.errors import GatewayError
     from smg.core.request import InferenceRequest, Sink
     from smg.policies.table import PolicyTable
     from smg.resilience.budget import RetryBudget
@@ -64,9 +63,17 @@ class Attempts:
             RoutingError: Nobody serves the model, or nobody does now.
             UpstreamError: The last worker tried failed, or the answer broke off.
         """
-        routers = self._checked(request)
-        self._budget.request()
         tries = Tries(self._budget, self._around.rng)
+        try:
+            await self._route(self._checked(request), request, sink, tries)
+        finally:
+            # What was parsed knows the request, and a failure the frames it went through: in circles, all of it would
+            # wait for the collector, body and all.
+            request.parsed.clear()
+            tries.failure = None
+
+    async def _route(self, routers: tuple[Router, ...], request: InferenceRequest, sink: Sink, tries: Tries) -> None:
+        self._budget.request()
         while True:
             router, worker = self._pick(routers, request, tries)
             try:
@@ -78,16 +85,12 @@ class Attempts:
                     raise
                 if not tries.forgives(error, worker):
                     tries.note(error, worker)
-                    self._require_another(routers, request, error, tries)
-                    tries.require_more(error, worker.settings.retry, request.trail.attempts)
+                    alone = not tries.left(_offers(routers, request))
+                    if alone and _unreached(error):
+                        raise _nobody_reached(request) from error
+                    if alone or tries.spent(error, worker.settings.retry, request.trail.attempts):
+                        raise
                     await self._around.sleep(tries.pause_secs(error, worker.settings.retry))
-
-    def _require_another(
-        self, routers: tuple[Router, ...], request: InferenceRequest, error: UpstreamError, tries: Tries
-    ) -> None:
-        """Raise the last word where nobody is left to try."""
-        if not tries.left(_offers(routers, request)):
-            raise _last_word(error, request)
 
     def _checked(self, request: InferenceRequest) -> tuple[Router, ...]:
         routers = tuple([router for router in self._routers if router.registered(request)])
@@ -111,7 +114,7 @@ class Attempts:
 
     def _nobody(self, routers: tuple[Router, ...], request: InferenceRequest, tries: Tries) -> Exception:
         if tries.failure is not None:
-            return _last_word(tries.failure, request)
+            return _nobody_reached(request) if _unreached(tries.failure) else tries.failure
         refusals = [router.refusal(request) for router in routers]
         if all(refusals) and refusals[0] is not None:
             return refusals[0]
@@ -120,14 +123,15 @@ class Attempts:
         )
 
 
-def _last_word(failure: UpstreamError, request: InferenceRequest) -> GatewayError:
-    """Return what a caller is told when nobody is left: that there is nobody, where not even a connection came about.
+def _unreached(failure: UpstreamError) -> bool:
+    """Tell whether not even a connection came about; where nobody is left, a caller is then told that there is nobody.
 
-    No byte was sent then, so coming back later is as safe as if the worker had been known to be out.
+    No byte was sent, so coming back later is as safe as if the worker had been known to be out.
     """
-    unreached = isinstance(failure, UpstreamConnectError | ConnectTimeoutError) and failure.retry is Retry.SAFE
-    if not unreached:
-        return failure
+    return isinstance(failure, UpstreamConnectError | ConnectTimeoutError) and failure.retry is Retry.SAFE
+
+
+def _nobody_reached(request: InferenceRequest) -> NoWorkerError:
     return NoWorkerError(
         f"no worker that serves {request.model!r} can be connected to now", retry_after_secs=RETRY_AFTER_SECS
     )

@@ -64,15 +64,14 @@ class Tries:
         self.failure = error
         self._failures += 1
 
-    def require_more(self, error: UpstreamError, retry: RetrySettings, attempts: int) -> None:
-        """Raise ``error`` if it is the last word whoever is left: it may not be repeated, or the tries are spent.
+    def spent(self, error: UpstreamError, retry: RetrySettings, attempts: int) -> bool:
+        """Whether ``error`` is the last word whoever is left: it may not be repeated, or the tries are used up.
 
         A try of which no byte reached a worker costs the fleet nothing and is not charged to the budget.
         """
         if error.retry is Retry.NEVER or retry.disable_retry or attempts >= retry.max_retries:
-            raise error
-        if error.retry is not Retry.SAFE and not self._budget.allow_retry():
-            raise error
+            return True
+        return error.retry is not Retry.SAFE and not self._budget.allow_retry()
 
     def pause_secs(self, error: UpstreamError, retry: RetrySettings) -> float:
         """Return the wait before the next try."""

@@ -122,6 +122,7 @@ class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
         else:
             self._transport.abort()
             self._connection.close()
+        self._failure = None  # the frames that it went through lead back here: all of it would wait for the collector
 
     async def _event(self) -> None:
         """Wait until there is something to be told."""
