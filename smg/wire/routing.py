@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,9 +16,8 @@ from smg.wire.guard import check_json, steps_of_check
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
+    from smg.wire.caps import Fields
     from smg.wire.guard import JsonLimits
-
-Fields: TypeAlias = "Mapping[str, msgspec.Raw]"
 
 MAX_MODEL_CHARS = 256
 

@@ -136,10 +136,11 @@ def table(outcomes: Iterable[Outcome]) -> list[str]:
 
 
 def measured(outcomes: Iterable[Outcome]) -> list[Figure]:
-    """Return the figures in order, each once."""
+    """Return the figures in order, each once; those of cases that are known not to be kept are not judged."""
     cases = list(outcomes)
+    kept = [one for case in cases if case.ended != "waits" for one in case.figures]
     found: dict[tuple[str, str], Figure] = {}
-    for each in [*(one for case in cases for one in case.figures), *matrices(cases)]:
+    for each in [*kept, *matrices(cases)]:
         key = each.name, each.what
         found[key] = found[key].joined(each) if key in found else each
     return [found[key] for key in sorted(found)]
