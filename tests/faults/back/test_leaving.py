@@ -174,7 +174,8 @@ async def test_r06_no_slot_is_lost(mode):
 
 
 POOLS = {"http": {"max_connections": SLOTS}, "grpc": {"max_in_flight": SLOTS}}
-LATE_SECS = 0.15 if profile.ALONE else 0.5
+LATE_SECS = 0.15 if profile.ALONE else 1.5
+"""Of a silent worker; longer than a machine that others share may pause in the middle of a good answer."""
 
 
 @pytest.mark.parametrize("mode", POOLS, ids=[f"B15-{mode}" for mode in POOLS])
@@ -183,7 +184,7 @@ async def test_a_pool_of_ten(mode):
 
     Twice as many come as there is room for: over HTTP they wait for a connection, over gRPC they are refused.
     """
-    rng, many = random.Random(15), profile.count(1000, least=120)
+    rng, many = random.Random(15), profile.count(1000, least=60)
     late = {"first_byte_secs": LATE_SECS, "first_token_secs": LATE_SECS, "between_chunks_secs": LATE_SECS}
     defaults = {"pool": POOLS[mode], "breaker": {"disabled": True}, "timeouts": late}
     begun = THREE if mode == "grpc" else (Send(BEGUN),)

@@ -32,14 +32,16 @@ class Load:
 
     Attributes:
         served: Seconds of each answer 200, from when the request was due; those of a retry from the refusal.
+        due_at: When each of those was due: readings of the monotonic clock, which all processes share.
         refused: The same of every other answer.
         lost: Requests without an answer.
-        begun_at: Reading of the monotonic clock, which all processes share.
+        begun_at: Reading of that clock.
         per_sec: Requests, retries aside, as they really were sent.
         secs: From the first request to the last answer.
     """
 
     served: list[float] = field(default_factory=list)
+    due_at: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     lost: int = 0
     begun_at: float = 0.0
@@ -50,6 +52,11 @@ class Load:
     def ended_at(self) -> float:
         """When the last answer was in."""
         return self.begun_at + self.secs
+
+    def slowest(self, begun_at: float, ended_at: float) -> float:
+        """Return the longest time of one served that was due or under way between two readings of the clock."""
+        spans = zip(self.due_at, self.served, strict=True)
+        return max(secs for due_at, secs in spans if due_at <= ended_at and due_at + secs >= begun_at)
 
     @property
     def goodput(self) -> float:
@@ -106,9 +113,11 @@ class Callers:
             if status is None:
                 self.told.lost += 1
                 return
-            (self.told.served if status == 200 else self.told.refused).append(took)
             if status == 200:
+                self.told.served.append(took)
+                self.told.due_at.append(due)
                 return
+            self.told.refused.append(took)
             due += took
 
     async def _status(self, sent: bytes) -> int | None:
