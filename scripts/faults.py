@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -30,10 +31,12 @@ BACK = ("breaker", "breaks", "content", "doors", "late", "leaving", "lifecycle",
 """Parts of the back that do not all ask for gRPC or TLS."""
 PARTS = {
     "machines": ["tests/resilience"],
-    "gateway": ["tests/faults"],
+    "beside": ["tests/faults", "-m", "beside"],
     "control": ["tests/faults/front", *(f"tests/faults/back/test_{name}.py" for name in BACK)],
+    "gateway": ["tests/faults", "-m", "not beside"],
 }
-"""What is run, in this order; the timed cases have the machine to themselves."""
+"""What is run: the last by itself, since times are judged to the millisecond; the others at the same time before it."""
+WORKERS = {"machines": 2, "beside": 2, "control": 3, "gateway": 0}
 MACHINES_ONLY = "b04 or TestBucket or TestBudget or TestClocks or TestGate"
 TIMEOUTS = {"short": "60", "scaled": "300", "full": "7200"}
 PROGRESS_SECS = 20.0
@@ -45,15 +48,16 @@ def main() -> int:
     """Run, print, judge."""
     args, begun = arguments(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        machines = run(args, "machines", Path(folder) / "machines.xml", SMG_FAULTS=args.size)
-        outcomes = machines + run(args, "gateway", Path(folder) / "gateway.xml", SMG_FAULTS=args.size)
+        at_once = [name for name in PARTS if name != "gateway" and not (name == "control" and args.no_control)]
+        with ThreadPoolExecutor(len(at_once)) as pool:
+            ended = dict(zip(at_once, pool.map(lambda name: run(args, name, Path(folder)), at_once), strict=True))
+        outcomes = ended["machines"] + ended["beside"] + run(args, "gateway", Path(folder))
         figures = measured(outcomes)
         lines = [*table(outcomes), *map(str, figures)]
         if not args.group:
             lines += not_measured(figures)
         if not args.no_control:
-            control = run(args, "control", Path(folder) / "control.xml", **CONTROL)
-            lines += compared(outcomes, control, EXPLAINED)
+            lines += compared(outcomes, ended["control"], EXPLAINED)
             lines += [f"     not asked of the control: {what}: {why}" for what, why in NOT_ASKED.items()]
     failed = [each for each in outcomes if each.ended == "failed"]
     lines += [f"failed: {each.name}: {each.why}" for each in failed]
@@ -76,20 +80,20 @@ def wanted(group: str) -> str:
     return f"({numbers})" if numbers else ""
 
 
-def run(args: argparse.Namespace, name: str, report: Path, **variables: str) -> list[Outcome]:
+def run(args: argparse.Namespace, name: str, folder: Path) -> list[Outcome]:
     """Run one part once and return how each case ended; the control runs only what callers and workers do.
 
     All marks aside, and what it leaves unclosed: that fails no case for the case's own reason.
     """
-    on_control = name == "control"
+    on_control, report = name == "control", folder / f"{name}.xml"
     words = [wanted(args.group), OURS_ONLY if on_control else "", MACHINES_ONLY if name == "machines" else ""]
     command = [
         *(sys.executable, "-m", "pytest", *PARTS[name], "-v", "-p", "no:cacheprovider", f"--junitxml={report}"),
-        *("-n", "0" if name == "gateway" else "2", f"--timeout={TIMEOUTS[args.size]}", "-o", "junit_family=xunit1"),
+        *("-n", str(WORKERS[name]), f"--timeout={TIMEOUTS[args.size]}", "-o", "junit_family=xunit1"),
         *(["--runxfail", "-W", "default::pytest.PytestUnraisableExceptionWarning"] if on_control else []),
         *("-k", " and ".join(filter(None, words))),
     ]
-    follow(command, name, {**os.environ, **variables})
+    follow(command, name, {**os.environ, **(CONTROL if on_control else {"SMG_FAULTS": args.size})})
     return read(report) if report.exists() else []
 
 

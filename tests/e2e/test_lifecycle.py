@@ -77,7 +77,7 @@ async def test_it_starts_at_once_whoever_is_there(urls):
         took = time.monotonic() - begun
         process.send_signal(signal.SIGTERM)
         assert (alive.status, status, told["total_workers"]) == (200, 503, len(urls))
-        assert took < 2
+        assert took < 4
 
 
 @MODES
@@ -91,7 +91,7 @@ async def test_sigterm_lets_a_stream_finish(mode):
         running = callers.create_task(exchange(port, stream(300)))
         await engine.ledger.until(lambda ledger: ledger.totals.open == 1)
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             while (told := await readiness(port))[1].get("reason") != "draining":  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         assert told[0] == 503
@@ -130,8 +130,8 @@ async def test_a_second_sigterm_ends_it_at_once(mode):
         process.send_signal(signal.SIGTERM)
         begun = time.monotonic()
         assert await ended(process) == 0
-        assert time.monotonic() - begun < 2
-        await engine.ledger.until(lambda ledger: ledger.totals.open == 0, 2)
+        assert time.monotonic() - begun < 5
+        await engine.ledger.until(lambda ledger: ledger.totals.open == 0, 5)
         assert b"[DONE]" not in await running
 
 

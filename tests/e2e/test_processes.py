@@ -149,7 +149,7 @@ async def test_a_second_sigterm_ends_all_at_once():
             async with asyncio.timeout(6):
                 assert await gateway.ended() == 0
         assert [stream.result() for stream in streams] == [False] * 8
-        await engine.ledger.until(lambda ledger: ledger.totals.open == 0, 2)
+        await engine.ledger.until(lambda ledger: ledger.totals.open == 0, 5)
 
 
 async def test_processes_do_not_outlive_their_supervisor():

@@ -236,7 +236,7 @@ async def test_lines_of_one_limit_wake_one_another():
         assert order == ["first"]
         rest.set()
         first.set()
-    async with asyncio.timeout(1), one.place():
+    async with asyncio.timeout(5), one.place():
         pass
     table.close()
 

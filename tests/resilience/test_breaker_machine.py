@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -18,7 +19,7 @@ from smg.core.words import Outcome
 from smg.resilience.breaker import BreakerState, CircuitBreaker
 from smg.resilience.settings import BreakerSettings
 from tests.faults.report import figure
-from tests.resilience.support import LONG_RUN, MACHINE, SCHEDULES, STEPS, ManualClock
+from tests.resilience.support import BREAKER_SCHEDULES, LONG_RUN, MACHINE, STEPS, ManualClock
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
 WIDTH_SECS = 1.0
@@ -201,8 +202,8 @@ def test_b04_model_and_breaker_agree(record_property):
     """Through every schedule they agree at each step, and from wherever it ends there is a way out."""
     stuck = 1
     try:
-        run_state_machine_as_test(Counted, settings=MACHINE)
+        run_state_machine_as_test(Counted, settings=settings(MACHINE, max_examples=BREAKER_SCHEDULES))
         stuck = 0
     finally:
         figure(record_property, "F09", "stuck breakers", stuck, 0, over=Counted.schedules)
-    assert Counted.schedules >= SCHEDULES
+    assert Counted.schedules >= BREAKER_SCHEDULES

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.workers.test_lean_answer import Serve
 
 BEGUN = CHUNKED + b"1\r\no\r\n"
-CLOCKS = ClockSettings(first_byte_secs=0.05, between_chunks_secs=0.05)
+CLOCKS = ClockSettings(first_byte_secs=0.5, between_chunks_secs=0.5)
 
 
 @pytest.mark.parametrize(

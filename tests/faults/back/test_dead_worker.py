@@ -110,6 +110,7 @@ async def heal(backend, way) -> None:
 
 
 @pytest.mark.proof
+@pytest.mark.beside
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("mode", "way"), WAYS.values(), ids=[f"B10-{name}" for name in WAYS])
 async def test_one_of_four_is_dead(mode, way, request, record_property):

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tests.faults.back.asking import Answer
     from tests.faults.back.steps import Script
 
+pytestmark = pytest.mark.beside
+
 PROBES: dict[str, tuple[str, Script, str]] = {
     "B03-2xx": ("http", good("http", stream=True), "closed"),
     "B03-4xx": ("http", (Send(plain(error_body(), status=400)),), "closed"),

@@ -26,6 +26,8 @@ from tests.faults.front.requests import KEY
 from tests.faults.profile import count
 from tests.faults.report import figure
 
+pytestmark = pytest.mark.beside
+
 DOCUMENT = schemathesis.openapi.from_dict(document())
 OPERATIONS = [DOCUMENT[path][method] for path, methods in document()["paths"].items() for method in methods]
 CASES = [

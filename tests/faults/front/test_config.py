@@ -13,7 +13,7 @@ from tests.faults.front.broken_configs import CONTRADICTIONS, broken
 from tests.faults.front.caller import Caller
 from tests.faults.front.crowd import Healthy
 from tests.faults.front.requests import chat, request
-from tests.faults.profile import SIZE, SLACK_SECS, count, secs
+from tests.faults.profile import SIZE, SLACK_SECS, at_most, count, secs
 from tests.faults.report import figure
 
 BROKEN = {id_: (text, key) for id_, text, key in broken()}
@@ -30,6 +30,7 @@ def checked(tmp_path, text, capsys):
     return code, capsys.readouterr().err, time.monotonic() - begun
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_settings_are_refused(name, tmp_path, capsys):
     """Code 2 within a second, one line that names the file and the key, and no traceback."""
@@ -84,9 +85,9 @@ def test_wall_clock_moves_nothing(front, name):
 
     lines = front.program.logged("info", "warning", "error")[mark:]
     assert healthy.failed == 0
-    assert max(healthy.took) < 1.0
+    assert max(healthy.took) < at_most(1.0)
     assert streamed.answers[0].body.endswith(b"data: [DONE]\n\n")
-    assert 1.0 <= streamed.secs <= 3.0
+    assert 1.0 <= streamed.secs <= at_most(3.0)
     assert [line for line in lines if line["level"] != "info"] == []
     assert all(line["duration_ms"] >= 0 for line in lines if "duration_ms" in line)
     assert not any(line["event"] == "worker.moved" for line in lines)

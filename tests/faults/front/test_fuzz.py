@@ -7,11 +7,15 @@ import random
 import re
 from typing import Any
 
+import pytest
+
 from tests.faults.front.caller import Caller, parsed, sent
 from tests.faults.front.mutants import FUZZ, SEED, mutant, split
 from tests.faults.front.refusals import check_shape
 from tests.faults.front.requests import request
 from tests.faults.report import figure
+
+pytestmark = pytest.mark.beside
 
 SERVED = re.compile(rb"HTTP/1\.1 ([0-9]{3}) ")
 

@@ -20,6 +20,8 @@ from tests.faults.front.readings import by_h11, by_httptools, ours
 from tests.faults.front.strangers import PROGRAMS, differing, missing, reader
 from tests.faults.report import figure
 
+pytestmark = pytest.mark.beside
+
 PARSERS = {"h11": by_h11, "httptools": by_httptools}
 OPINIONS = pytest.mark.parametrize("name", [pytest.param(name, id=f"P28-{name}") for name in (*PARSERS, *PROGRAMS)])
 

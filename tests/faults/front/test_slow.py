@@ -137,6 +137,7 @@ def deaf(port, number, script):
 SIZES = {"C03-stream-10-mb": ("stream 160 65536 0.25", 1_000), "C04-plain-8-mib": (f"whole {8 * MIB}", 500)}
 STALL_SECS = 15.0 if ALONE else secs(10)
 """Not scaled where many are held: to fill a thousand takes seconds, and none may be cut off before the last is full."""
+ASKED_SECS = STALL_SECS * (0.4 if ALONE else 0.2) / ROUNDS
 
 
 @pytest.mark.parametrize("kind", SIZES)
@@ -144,17 +145,17 @@ def test_deaf_callers_hold_little(kind, record_property):
     """Answers nobody takes wait at the worker, not here, and end at the stall limit; others are served meanwhile."""
     script, full = SIZES[kind]
     number = crowd_of(full) if full >= 1_000 else count(full, 40)
-    rounds = []
-    for _ in range(ROUNDS):
-        # memory that an earlier crowd has left free would hide what this one takes
-        with fronted(server={"write_stall_timeout_secs": STALL_SECS}) as fresh:
-            rounds.append(hold(fresh, script, number))
-    judge(record_property, kind[4:], rounds)
+    # memory that an earlier crowd has left free would hide what this one takes
+    with fronted(server={"write_stall_timeout_secs": STALL_SECS}) as fresh:
+        judge(record_property, kind[4:], hold(fresh, script, number))
 
 
 def hold(front, script, number):
-    """Have so many callers take nothing of an answer, and judge what happens until the last is cut off."""
-    usual = baseline(front.port, STALL_SECS * 0.2)
+    """Have so many callers take nothing of an answer, and judge what happens until the last is cut off.
+
+    Others ask meanwhile; a few times for a short while, to be judged by the middle one.
+    """
+    usual = [baseline(front.port, ASKED_SECS) for _ in range(ROUNDS)]
     before = front.program.ask("rest")
     ledger = front.worker.ledger
     mark = len(ledger.entries)
@@ -164,9 +165,8 @@ def hold(front, script, number):
         running = ledger.since(mark)[:number]
         watch = Watch(front, running)
         watch.until(lambda: watch.quiet)
-        with Healthy(front.port, PER_SEC) as healthy:
-            watch.look_on(STALL_SECS * 0.2)
-            unsent = to_send(front.port)
+        healthy = [beside(front, watch) for _ in range(ROUNDS)]
+        unsent = to_send(front.port)
         all_held = not any(entry.ended for entry in running)
         watch.until(lambda: all(entry.ended for entry in running))
     finally:
@@ -180,7 +180,14 @@ def hold(front, script, number):
     assert max(unsent) <= 256 * KIB, "the kernel holds what the gateway does not"
     assert watch.held - before["rss_bytes"] <= max(300 * MIB * COUNT_FACTOR, number * 300 * KIB + 16 * MIB)
     at_rest(front, before["descriptors"] + 2)
-    return Held(watch.late_secs, healthy, usual, number)
+    return [Held(watch.late_secs, *pair, number) for pair in zip(healthy, usual, strict=True)]
+
+
+def beside(front, watch):
+    """Return those who ask for a while beside a crowd."""
+    with Healthy(front.port, PER_SEC) as healthy:
+        watch.look_on(ASKED_SECS)
+    return healthy
 
 
 def to_send(port):

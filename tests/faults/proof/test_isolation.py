@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("unburdened")
 
 RATE = 200
-ROUNDS = 1 if SIZE == "short" else 12
-SAMPLES = {"short": 100, "scaled": 500, "full": 1_000}[SIZE]
+ROUNDS = 1 if SIZE == "short" else 8
+SAMPLES = {"short": 100, "scaled": 400, "full": 1_000}[SIZE]
 CROWD = {"short": 300, "scaled": 1_000, "full": 1_000}[SIZE]
 AT_ONCE = 100
 MOST_RATIO = 1.2

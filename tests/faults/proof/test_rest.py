@@ -20,7 +20,7 @@ from tests.faults.report import figure
 if TYPE_CHECKING:
     from tests.faults.report import Record
 
-pytestmark = pytest.mark.usefixtures("unburdened")
+pytestmark = [pytest.mark.usefixtures("unburdened"), pytest.mark.beside]
 
 REQUESTS = {"short": 400, "scaled": 20_000, "full": 100_000}[SIZE]
 STREAMS = {"short": 100, "scaled": 5_000, "full": 10_000}[SIZE]

@@ -13,6 +13,7 @@ from tests.faults.soak.soak import Soak
 
 
 @pytest.mark.proof
+@pytest.mark.beside
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", ["http-cut"])
 async def test_a_short_soak_breaks_no_promise(name):

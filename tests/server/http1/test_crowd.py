@@ -164,7 +164,7 @@ async def test_closing_ends_at_once() -> None:
         writers[0].write(GET)
         writers[1].write(b"GET /")
         await served.settle()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             await served.listener.aclose()
         assert ended.is_set()
         await served.settle()
