@@ -46,10 +46,12 @@ class Call:
         self.attempt: Attempt | None = None
         self._headed = False
         self._left = asyncio.Event()
+        self._room = asyncio.Event()
 
     def leave(self, how: str) -> None:
         """Note that the gateway has gone."""
         self._left.set()
+        self._room.set()
         if self.attempt is not None:
             self.attempt.end(how)
 
@@ -165,8 +167,7 @@ class Call:
             room = min(h2.local_flow_control_window(self.stream), h2.max_outbound_frame_size, len(framed))
             if room <= 0:
                 connection.flush()
-                connection.window.clear()
-                await connection.window.wait()
+                await self._widened()
                 continue
             h2.send_data(self.stream, framed[:room])
             framed = framed[room:]
@@ -174,6 +175,22 @@ class Call:
                 self.attempt.sent += room
             connection.flush()
             await connection.writer.drain()
+
+    async def _widened(self) -> None:
+        blocked = self.connection.blocked
+        if self._left.is_set():
+            return
+        self._room.clear()
+        blocked.add(self)
+        try:
+            await self._room.wait()
+        finally:
+            blocked.discard(self)
+
+    def widen(self) -> None:
+        """Go on where there is room now; to wake one that is stalled for every window of others would slow those."""
+        if self._left.is_set() or self.connection.h2.local_flow_control_window(self.stream) > 0:
+            self._room.set()
 
     def _status(self, code: int, text: str) -> None:
         trailers = [("grpc-status", str(code)), ("grpc-message", text)]

@@ -6,7 +6,6 @@ honest server sends it, is put on the wire beside it.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,8 @@ from hyperframe.frame import GoAwayFrame
 from tests.faults.back.grpc_call import Call
 
 if TYPE_CHECKING:
+    import asyncio
+
     from h2.events import Event
 
     from tests.faults.back.grpc_backend import GrpcBackend
@@ -43,7 +44,7 @@ class Connection:
         self.backend, self.reader, self.writer, self.number = backend, reader, writer, number
         self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         self.calls: dict[int, Call] = {}
-        self.window = asyncio.Event()
+        self.blocked: set[Call] = set()
         self._highest = 0
 
     async def serve(self) -> None:
@@ -83,6 +84,10 @@ class Connection:
         for call in self.calls.values():
             call.leave("left")
 
+    def _widen(self) -> None:
+        for call in tuple(self.blocked):
+            call.widen()
+
     def _take(self, event: Event) -> None:
         match event:
             case RequestReceived(stream_id=number, headers=headers):
@@ -100,6 +105,6 @@ class Connection:
             case PingReceived():
                 self.backend.pings.append((self.number, time.monotonic()))
             case WindowUpdated() | SettingsAcknowledged():
-                self.window.set()
+                self._widen()
             case _:
                 pass
