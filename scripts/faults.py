@@ -35,9 +35,9 @@ PARTS = {
     "beside": ["tests/faults", "-m", "beside"],
     "alone": ["tests/faults", "-m", "not beside"],
 }
-"""What is run: the first two at the same time, since neither is timed; then what bears others of its kind beside it, and
-last what is judged to the millisecond."""
-WORKERS = {"machines": 2, "control": 4, "beside": 6, "alone": 0}
+"""What is run: the first two at the same time, since neither is timed; then what bears others beside it; and last what
+is judged to the millisecond, by itself."""
+WORKERS = {"machines": 2, "control": 4, "beside": 4, "alone": 0}
 MACHINES_ONLY = "b04 or TestBucket or TestBudget or TestClocks or TestGate"
 TIMEOUTS = {"short": "60", "scaled": "300", "full": "7200"}
 PROGRESS_SECS = 20.0
@@ -90,7 +90,15 @@ def run(args: argparse.Namespace, name: str, folder: Path) -> list[Outcome]:
     words = [wanted(args.group), OURS_ONLY if on_control else "", MACHINES_ONLY if name == "machines" else ""]
     command = [
         *(sys.executable, "-m", "pytest", *PARTS[name], "-v", "-p", "no:cacheprovider", f"--junitxml={report}"),
-        *("-n", str(WORKERS[name]), f"--timeout={TIMEOUTS[args.size]}", "-o", "junit_family=xunit1"),
+        *(
+            "-n",
+            str(WORKERS[name]),
+            "--dist",
+            "worksteal",
+            f"--timeout={TIMEOUTS[args.size]}",
+            "-o",
+            "junit_family=xunit1",
+        ),
         *(["--runxfail", "-W", "default::pytest.PytestUnraisableExceptionWarning"] if on_control else []),
         *("-k", " and ".join(filter(None, words))),
     ]

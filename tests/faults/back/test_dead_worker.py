@@ -21,8 +21,8 @@ from tests.faults.back.steps import Reset, Send, Silence, Status
 from tests.faults.report import figure
 
 RATE = 80
-WARM_SECS = {"short": 10.0, "scaled": 4.0, "full": 10.0}[profile.SIZE]
-ILL_SECS = {"short": 14.0, "scaled": 14.0, "full": 60.0}[profile.SIZE]
+WARM_SECS = {"short": 10.0, "scaled": 2.0, "full": 10.0}[profile.SIZE]
+ILL_SECS = {"short": 14.0, "scaled": 12.0, "full": 60.0}[profile.SIZE]
 BACK_SECS = 5.0
 AFTER = "success with 1 of 4 dead, after its first 10 s"
 WAYS: dict[str, tuple[str, Any]] = {
@@ -110,7 +110,6 @@ async def heal(backend, way) -> None:
 
 
 @pytest.mark.proof
-@pytest.mark.beside
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("mode", "way"), WAYS.values(), ids=[f"B10-{name}" for name in WAYS])
 async def test_one_of_four_is_dead(mode, way, request, record_property):

@@ -58,6 +58,7 @@ MADE_UP = {
 }
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=f"L08-{kind}") for kind in MADE_UP])
 def test_what_callers_make_up_is_not_kept(front, kind):
     """A thousand words of a caller's own become neither series of the metrics nor memory."""

@@ -130,7 +130,7 @@ def test_j12_stalls_of_all_hostile_bodies(lags, record_property):
     [
         pytest.param(27, CONTEXT, VOLLEYS, PROBED_SECS, {400}, id="J13-27-mib"),
         pytest.param(FITTING_MIB, FITTING_MIB * MIB, VOLLEYS, PROBED_SECS, {200}, id="J13-fitting"),
-        *([pytest.param(27, 27 * MIB, 1, 40.0, {200, 503}, id="J13-27-mib-fitting", marks=NOT_KEPT)] if ALONE else []),
+        *([pytest.param(27, 27 * MIB, 1, 25.0, {200, 503}, id="J13-27-mib-fitting", marks=NOT_KEPT)] if ALONE else []),
     ],
 )
 def test_long_prompts_do_not_stall_liveness(strangers, mib, context, volleys, probed_secs, statuses, record_property):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("unburdened")
 
 RATE = 200
-ROUNDS = 1 if SIZE == "short" else 8
+ROUNDS = 1 if SIZE == "short" else 12
 SAMPLES = {"short": 100, "scaled": 400, "full": 1_000}[SIZE]
 CROWD = {"short": 300, "scaled": 1_000, "full": 1_000}[SIZE]
 AT_ONCE = 100
