@@ -90,15 +90,8 @@ def run(args: argparse.Namespace, name: str, folder: Path) -> list[Outcome]:
     words = [wanted(args.group), OURS_ONLY if on_control else "", MACHINES_ONLY if name == "machines" else ""]
     command = [
         *(sys.executable, "-m", "pytest", *PARTS[name], "-v", "-p", "no:cacheprovider", f"--junitxml={report}"),
-        *(
-            "-n",
-            str(WORKERS[name]),
-            "--dist",
-            "worksteal",
-            f"--timeout={TIMEOUTS[args.size]}",
-            "-o",
-            "junit_family=xunit1",
-        ),
+        *("-n", str(WORKERS[name]), "--dist", "worksteal"),
+        *(f"--timeout={TIMEOUTS[args.size]}", "-o", "junit_family=xunit1"),
         *(["--runxfail", "-W", "default::pytest.PytestUnraisableExceptionWarning"] if on_control else []),
         *("-k", " and ".join(filter(None, words))),
     ]

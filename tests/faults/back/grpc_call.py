@@ -177,15 +177,14 @@ class Call:
             await connection.writer.drain()
 
     async def _widened(self) -> None:
-        blocked = self.connection.blocked
         if self._left.is_set():
             return
         self._room.clear()
-        blocked.add(self)
+        self.connection.blocked.add(self)
         try:
             await self._room.wait()
         finally:
-            blocked.discard(self)
+            self.connection.blocked.discard(self)
 
     def widen(self) -> None:
         """Go on where there is room now; to wake one that is stalled for every window of others would slow those."""
