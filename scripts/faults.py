@@ -33,11 +33,13 @@ PARTS = {
     "machines": ["tests/resilience"],
     "control": ["tests/faults/front", *(f"tests/faults/back/test_{name}.py" for name in BACK)],
     "beside": ["tests/faults", "-m", "beside"],
-    "alone": ["tests/faults", "-m", "not beside"],
+    "paired": ["tests/faults", "-m", "paired"],
+    "alone": ["tests/faults", "-m", "not beside and not paired"],
 }
-"""What is run: the first two at the same time, since neither is timed; then what bears others beside it; and last what
-is judged to the millisecond, by itself."""
-WORKERS = {"machines": 2, "control": 4, "beside": 4, "alone": 0}
+"""What is run: the machines, which nobody waits for, in the time that the control and what bears others beside it leave
+them; then by twos what has seconds; and last what is judged to the millisecond, by itself."""
+WORKERS = {"machines": 2, "control": 4, "beside": 4, "paired": 2, "alone": 0}
+YIELDS = ("nice", "-n", "10")
 MACHINES_ONLY = "b04 or TestBucket or TestBudget or TestClocks or TestGate"
 TIMEOUTS = {"short": "60", "scaled": "300", "full": "7200"}
 PROGRESS_SECS = 20.0
@@ -50,15 +52,17 @@ def main() -> int:
     args, begun = arguments(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         with ThreadPoolExecutor(1) as pool:
-            control = pool.submit(lambda: [] if args.no_control else run(args, "control", Path(folder)))
-            outcomes = run(args, "machines", Path(folder))
-        outcomes += run(args, "beside", Path(folder)) + run(args, "alone", Path(folder))
+            machines = pool.submit(run, args, "machines", Path(folder))
+            control = [] if args.no_control else run(args, "control", Path(folder))
+            outcomes = run(args, "beside", Path(folder))
+        outcomes += machines.result()
+        outcomes += [each for part in ("paired", "alone") for each in run(args, part, Path(folder))]
         figures = measured(outcomes)
         lines = [*table(outcomes), *map(str, figures)]
         if not args.group:
             lines += not_measured(figures)
         if not args.no_control:
-            lines += compared(outcomes, control.result(), EXPLAINED)
+            lines += compared(outcomes, control, EXPLAINED)
             lines += [f"     not asked of the control: {what}: {why}" for what, why in NOT_ASKED.items()]
     failed = [each for each in outcomes if each.ended == "failed"]
     lines += [f"failed: {each.name}: {each.why}" for each in failed]
@@ -89,6 +93,7 @@ def run(args: argparse.Namespace, name: str, folder: Path) -> list[Outcome]:
     on_control, report = name == "control", folder / f"{name}.xml"
     words = [wanted(args.group), OURS_ONLY if on_control else "", MACHINES_ONLY if name == "machines" else ""]
     command = [
+        *(YIELDS if name == "machines" else ()),
         *(sys.executable, "-m", "pytest", *PARTS[name], "-v", "-p", "no:cacheprovider", f"--junitxml={report}"),
         *("-n", str(WORKERS[name]), "--dist", "worksteal"),
         *(f"--timeout={TIMEOUTS[args.size]}", "-o", "junit_family=xunit1"),

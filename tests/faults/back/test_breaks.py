@@ -7,6 +7,8 @@ import pytest
 from tests.faults.back.cells import ids, play
 from tests.faults.back.u_breaks import CELLS
 
+pytestmark = pytest.mark.paired
+
 
 @pytest.mark.parametrize("cell", CELLS, ids=ids(CELLS))
 async def test_breaks(cell, record_property):

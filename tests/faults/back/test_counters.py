@@ -15,6 +15,8 @@ from tests.faults.back.book import until
 from tests.faults.back.facing import be_well, facing, good, ready
 from tests.faults.back.steps import Reset, Silence
 
+pytestmark = pytest.mark.paired
+
 LATE_SECS = 0.1 if profile.ALONE else 1.0
 """Of a silent worker; short, so that many requests come to it."""
 

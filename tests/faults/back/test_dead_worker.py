@@ -20,6 +20,8 @@ from tests.faults.back.http_words import error_body, head, plain
 from tests.faults.back.steps import Reset, Send, Silence, Status
 from tests.faults.report import figure
 
+pytestmark = pytest.mark.paired
+
 RATE = 80
 WARM_SECS = {"short": 10.0, "scaled": 2.0, "full": 10.0}[profile.SIZE]
 ILL_SECS = {"short": 14.0, "scaled": 12.0, "full": 60.0}[profile.SIZE]

@@ -7,6 +7,8 @@ import pytest
 from tests.faults.back.cells import ids, play
 from tests.faults.back.u_refusals import CELLS
 
+pytestmark = pytest.mark.paired
+
 
 @pytest.mark.parametrize("cell", CELLS, ids=ids(CELLS))
 async def test_refusals(cell, record_property):

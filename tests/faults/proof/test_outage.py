@@ -52,6 +52,7 @@ def load(gateway: Program, word: str, *statuses: int) -> float:
     return float(after["cpu_secs"] - before["cpu_secs"])
 
 
+@pytest.mark.paired
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("mode", MODES, ids=[f"B09-{mode}" for mode in MODES])
 def test_retries_stay_within_their_budget(mode, record_property):
