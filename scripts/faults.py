@@ -38,7 +38,7 @@ PARTS = {
 }
 """What is run: the machines, which nobody waits for, in the time that the control and what bears others beside it leave
 them; then by twos what has seconds; and last what is judged to the millisecond, by itself."""
-WORKERS = {"machines": 2, "control": 4, "beside": 4, "paired": 2, "alone": 0}
+WORKERS = {"machines": 2, "control": 8, "beside": 4, "paired": 2, "alone": 0}
 YIELDS = ("nice", "-n", "10")
 MACHINES_ONLY = "b04 or TestBucket or TestBudget or TestClocks or TestGate"
 TIMEOUTS = {"short": "60", "scaled": "300", "full": "7200"}

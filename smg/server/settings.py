@@ -20,6 +20,8 @@ NEEDED = {"tls_client_ca_path": "tls_cert_path", "tls_client_crl_path": "tls_cli
 """Settings that say nothing without another one."""
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+WARN = "warn"
+"""How other gateways' commands spell a warning."""
 
 MAX_PORT = 65535
 MAX_PROCESSES = 256
@@ -127,7 +129,7 @@ class LogSettings(Slice, frozen=True, kw_only=True):
     """What is logged, and how.
 
     Attributes:
-        level: ``debug``, ``info``, ``warning`` or ``error``.
+        level: ``debug``, ``info``, ``warning`` (or ``warn``) or ``error``.
         json: JSON lines; None means JSON unless standard error is a terminal.
     """
 
@@ -135,7 +137,7 @@ class LogSettings(Slice, frozen=True, kw_only=True):
     json: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.level not in LOG_LEVELS:
+        if self.level not in {*LOG_LEVELS, WARN}:
             raise ValueError(f"level must be one of {', '.join(LOG_LEVELS)}")
 
 

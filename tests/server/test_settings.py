@@ -47,6 +47,7 @@ def test_buckets_must_rise() -> None:
 
 
 def test_unknown_log_level_is_refused() -> None:
-    """Only the four levels exist."""
+    """Only the four levels exist, one of them in two spellings."""
+    assert LogSettings(level="warn").level == "warn"
     with pytest.raises(ValueError, match="level"):
         LogSettings(level="verbose")

@@ -111,8 +111,9 @@ async def test_g08_fewer_pings_are_sent(caplog, capfd):
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
     warnings += [line for line in capfd.readouterr().err.splitlines() if SEVERE.match(line)]
     assert another != connection
-    assert PING_SECS * 0.9 <= before_secs <= profile.at_most(PING_SECS * 1.5)
-    assert after_secs >= 2 * PING_SECS * 0.9
+    between = 1.5 * PING_SECS  # as far from a ping each time as from one every other time: a machine may pause
+    assert PING_SECS * 0.9 <= before_secs <= profile.at_most(between)
+    assert after_secs >= between
     assert len(warnings) <= 1
 
 

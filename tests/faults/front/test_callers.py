@@ -29,9 +29,9 @@ KEYS = [caller["api_key"] for caller in CALLERS]
 MANY_CALLERS = {"callers": CALLERS, "limits": {"per_caller": {"rate_per_sec": 20.0, "burst": 5}}}
 GREEDY_PER_SEC = 20
 TURN_SECS = 2.0
-ROUNDS = 10 if ALONE else 1
-STUDENT = 1.83
-"""Quantile of Student's distribution: one side, 95 %, 9 degrees of freedom."""
+ROUNDS = 8 if ALONE else 1
+STUDENT = 1.895
+"""Quantile of Student's distribution: one side, 95 %, 7 degrees of freedom."""
 MOST = 1.05
 
 
