@@ -23,6 +23,8 @@ from tests.faults.report import figure
 if TYPE_CHECKING:
     from tests.faults.back.steps import Script
 
+pytestmark = pytest.mark.paired
+
 OPEN_SECS = profile.secs(5)
 SPREAD = 1.2
 FAILING: dict[str, Script] = {"http": (Reset(),), "grpc": (Status(13),)}

@@ -22,7 +22,7 @@ from tests.faults.profile import SIZE
 from tests.faults.proof.callers import in_lanes
 from tests.faults.report import figure
 
-pytestmark = pytest.mark.usefixtures("unburdened")
+pytestmark = [pytest.mark.usefixtures("unburdened"), pytest.mark.paired]
 
 ACTIONS = {"short": 12, "scaled": 100, "full": 1_000}[SIZE]
 STREAMS = {"short": 200, "scaled": 2_000, "full": 20_000}[SIZE]

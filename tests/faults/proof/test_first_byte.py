@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.faults.back.book import Attempt
     from tests.faults.back.steps import Script
 
-pytestmark = pytest.mark.usefixtures("unburdened")
+pytestmark = [pytest.mark.usefixtures("unburdened"), pytest.mark.paired]
 
 STREAMS = {"short": 60, "scaled": 1_200, "full": 25_000}[SIZE]
 """Of each mode."""
