@@ -27,7 +27,6 @@ CONTEXT = 1 << 20
 FITTING_MIB = 1
 """About a quarter of a million tokens: as much as the contexts of most models hold."""
 NOT_KEPT = pytest.mark.xfail(strict=True, reason="some steps with millions of tokens hold the interpreter for longer")
-WHOLE = SIZE == "full"
 PROMPTS = 5
 VOLLEYS = 7 if ALONE else 1
 PROBED_SECS = 15.0 if ALONE else 5.0
@@ -131,7 +130,11 @@ def test_j12_stalls_of_all_hostile_bodies(lags, record_property):
     [
         pytest.param(27, CONTEXT, VOLLEYS, PROBED_SECS, {400}, id="J13-27-mib"),
         pytest.param(FITTING_MIB, FITTING_MIB * MIB, VOLLEYS, PROBED_SECS, {200}, id="J13-fitting"),
-        *([pytest.param(27, 27 * MIB, 1, 25.0, {200, 503}, id="J13-27-mib-fitting", marks=NOT_KEPT)] if WHOLE else []),
+        *(
+            [pytest.param(27, 27 * MIB, 1, 25.0, {200, 503}, id="J13-27-mib-fitting", marks=NOT_KEPT)]
+            if SIZE == "full"
+            else []
+        ),
     ],
 )
 def test_long_prompts_do_not_stall_liveness(strangers, mib, context, volleys, probed_secs, statuses, record_property):
