@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from smg.core.errors import ConfigError, GatewayError
 from smg.server.http1.connection import Connection
 from smg.server.http1.crowd import Crowd
+from smg.server.http1.handshake import Handshake
 from smg.server.http1.memory import BodyMemory
 from smg.server.http1.service import Service
 
@@ -92,16 +94,9 @@ class Listener:
         Raises:
             ConfigError: The address cannot be bound.
         """
-        handshake_secs = None if bind.tls is None else self._service.limits.handshake_secs
         try:
             self._server = await asyncio.get_running_loop().create_server(
-                lambda: Connection(self._service),
-                bind.host,
-                bind.port,
-                ssl=bind.tls,
-                ssl_handshake_timeout=handshake_secs,
-                backlog=BACKLOG,
-                reuse_port=bind.shared,
+                self._first(bind.tls), bind.host, bind.port, backlog=BACKLOG, reuse_port=bind.shared
             )
         except OSError as error:
             raise ConfigError(f"cannot listen on {bind.host}:{bind.port}: {error.strerror}") from error
@@ -109,6 +104,10 @@ class Listener:
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_BYTES)
         self._port = self._server.sockets[0].getsockname()[1]
         self._sweep()
+
+    def _first(self, tls: ssl.SSLContext | None) -> Callable[[], asyncio.Protocol]:
+        """Return what makes the protocol that a new connection begins with."""
+        return partial(Connection, self._service) if tls is None else partial(Handshake, self._service, tls)
 
     async def stop_accepting(self) -> None:
         """Close the listening socket and the idle connections; running requests go on. Safe to call twice."""

@@ -15,6 +15,7 @@ from smg.server.http1.service import Limits
 from tests.middleware.recording import RecordingObserver
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
 
     from smg.core.errors import GatewayError
@@ -53,10 +54,10 @@ class Front:
 
 
 @asynccontextmanager
-async def front(handler: Handler, limits: Limits = LIMITS) -> AsyncIterator[Front]:
+async def front(handler: Handler, limits: Limits = LIMITS, tls: ssl.SSLContext | None = None) -> AsyncIterator[Front]:
     """Listen for the time of the block."""
     served = Front(handler, limits)
-    await served.listener.start(Bind(host="127.0.0.1", port=0))
+    await served.listener.start(Bind(host="127.0.0.1", port=0, tls=tls))
     try:
         yield served
     finally:
