@@ -148,7 +148,7 @@ FLAGS = (
     ),
     Flag("--prometheus-host", "metrics.host", METRICS, "address to serve metrics on", "ADDRESS"),
     Flag("--prometheus-port", "metrics.port", METRICS, "port to serve metrics on; 0 takes a free one", "PORT"),
-    Flag("--log-level", "log.level", METRICS, "least level logged: debug, info, warning, error", "LEVEL"),
+    Flag("--log-level", "log.level", METRICS, "least level logged: debug, info, warning (or warn), error", "LEVEL"),
     Flag("--log-json", "log.json", METRICS, "log JSON lines on a terminal too"),
     Flag(
         "--model-path",

@@ -40,12 +40,16 @@ class Handshake(asyncio.Protocol):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._service.crowd.admit(self)
         self.task = asyncio.get_running_loop().create_task(self._shake())
+        self._service.crowd.admit(self)  # which may end it at once
 
     @override
     def data_received(self, data: bytes) -> None:
         self._early += data
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._service.crowd.discard(self)  # a task that had not begun to run will not do it
 
     def expire(self, now: float) -> None:
         """Do nothing: there is no deadline."""
