@@ -85,6 +85,7 @@ UNAVAILABLE: Sequence[tuple[str, str, Verdict]] = (
     ("errors resolving", "", _UNREACHED),
     ("Stream removed (RST_STREAM", "with error code 7)", _LEFT_OUT),  # REFUSED_STREAM: before any processing
     ("Stream removed (GOAWAY received", "Error code: 0;", _LEFT_OUT),  # the stream is above the last one served
+    ("Stream removed (GOAWAY received", "Error code: 11;", _LEFT_OUT),  # the same, by a server pinged too often
     ("Stream removed (GOAWAY received", "", _BROKEN),  # the same, by a server with a problem
 )
 SAID: Mapping[grpc.StatusCode, Sequence[tuple[str, str, Verdict]]] = {

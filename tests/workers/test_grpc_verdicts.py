@@ -142,6 +142,7 @@ def http2(end: bytes) -> Callable[[asyncio.StreamReader], AsyncIterator[bytes]]:
     [
         pytest.param(frame(RST_STREAM, 1, struct.pack(">I", 7)), StaleConnectionError, id="refused-stream"),
         pytest.param(frame(GOAWAY, 0, struct.pack(">II", 0, 0)), StaleConnectionError, id="goaway"),
+        pytest.param(frame(GOAWAY, 0, struct.pack(">II", 0, 11)), StaleConnectionError, id="goaway-pings"),
         pytest.param(frame(GOAWAY, 0, struct.pack(">II", 0, 2)), UpstreamError, id="goaway-internal"),
     ],
 )
