@@ -1,4 +1,4 @@
-"""What holds in every test: no blocking call on the event loop, and no secrets from the environment."""
+"""What holds in every test: it tries what is written, blocks no event loop, and sees no secrets of the environment."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from blockbuster import blockbuster_ctx
 from grpc.aio import init_grpc_aio, shutdown_grpc_aio
 from hypothesis import settings
 
+from scripts.compile import stale
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+if edited := stale():
+    pytest.exit(f"edited since it was compiled: {', '.join(edited)}; run `make setup` or `make plain`", returncode=2)
 
 settings.register_profile("local", max_examples=50, deadline=None, derandomize=True)
 settings.load_profile("local")

@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 class ShowVersion(argparse.Action):
-    """Prints the installed version; it is looked up only when asked for, since that takes a while."""
+    """Prints the installed version, and whether it is compiled; looked up only when asked for, which takes a while."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:  # noqa: A002
         super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
@@ -67,7 +67,10 @@ class ShowVersion(argparse.Action):
         """Print and exit."""
         from importlib.metadata import version  # noqa: PLC0415
 
-        print(f"smg {version('smg-gateway')}")
+        from smg.core import clock  # noqa: PLC0415
+
+        compiled = not clock.__file__.endswith(".py")
+        print(f"smg {version('smg-gateway')}" + (" (compiled)" if compiled else ""))
         parser.exit(0)
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
-if TYPE_CHECKING:
-    from smg.core.words import Endpoint, WorkerId
+from smg.core.words import Endpoint, WorkerId
 
 RawHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
 """Header fields in the order they came, names as they were spelt, repeated names kept."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from random import Random
 from typing import TYPE_CHECKING
 
+from smg.core.clock import Clock
 from smg.core.errors import (
     DownstreamError,
     Retry,
@@ -16,15 +19,10 @@ from smg.core.errors import (
     UpstreamTimeoutError,
     UpstreamUnavailableError,
 )
-from smg.core.events import AttemptEnded
+from smg.core.events import AttemptEnded, Observer
 from smg.core.words import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from random import Random
-
-    from smg.core.clock import Clock
-    from smg.core.events import Observer
     from smg.core.request import InferenceRequest, Sink
     from smg.routers.router import Router
     from smg.workers.lease import Lease

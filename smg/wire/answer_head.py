@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from smg.core.errors import BadFramingError
 from smg.core.request import RawHeaders  # noqa: TC001  (the types of pure functions are read with them)
-from smg.wire.http_head import CLEAN, FIELD, LENGTH
+from smg.wire.http_head import CLEAN, FIELD, HEAD_END, LENGTH
 
 MAX_HEAD_BYTES = 64 << 10
 MAX_FIELDS = 256
@@ -20,6 +20,7 @@ LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n]*+)?\r\n")
 FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 LISTS = frozenset({b"connection", b"content-encoding"})
 BODILESS = frozenset({204, 304})
+SWITCHING = 101
 
 
 @dataclass(slots=True)
@@ -63,10 +64,26 @@ def read_answer_head(block: bytes) -> AnswerHead:
     return AnswerHead(status, headers, fields, length, chunked, keep_alive)
 
 
-def check_answer_begun(part: bytes) -> None:
-    """Refuse a head that is not complete and has become too long; raises BadFramingError."""
-    if len(part) > MAX_HEAD_BYTES:
+def final_head(data: bytes) -> tuple[AnswerHead | None, bytes]:
+    """Return the head that ``data`` opens with, and what follows it; None where it is not whole, and what there is.
+
+    Interim heads (1xx), which say that another follows, are passed over, as many as there are.
+
+    Raises:
+        BadFramingError: One is not plain HTTP/1, or turns to another protocol.
+    """
+    start = 0
+    while (end := data.find(HEAD_END, start)) >= 0:
+        end += len(HEAD_END)
+        head = read_answer_head(data[start:end])
+        if head.status == SWITCHING:
+            raise BadFramingError("the worker speaks another protocol now")
+        if head.status >= 200:  # noqa: PLR2004
+            return head, data[end:]
+        start = end
+    if len(data) - start > MAX_HEAD_BYTES:
         raise _malformed()
+    return None, data[start:]
 
 
 def _fields(block: bytes, start: int) -> RawHeaders:

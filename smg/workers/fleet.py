@@ -8,18 +8,18 @@ ratio, a model's unhealthy workers are candidates too, as far as their breakers 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
-from smg.core.words import LifeState, Runtime, WorkerType
+from smg.core.words import LifeState, Runtime, WorkerId, WorkerType
+from smg.workers.spec import ModelCard
 from smg.workers.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from smg.core.words import WorkerId
-    from smg.workers.spec import ModelCard
 
 W = TypeVar("W", bound=Worker)
 Key: TypeAlias = "tuple[type[Worker], WorkerType, str | None, Runtime | None]"

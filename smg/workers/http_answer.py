@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import ssl
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from smg.core.errors import Retry, UpstreamError
+from smg.core.words import WorkerId
 from smg.wire.codings import codings_of
+from smg.workers.settings import WorkerDefaults
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from smg.core.request import RawHeaders
-    from smg.core.words import WorkerId
-    from smg.workers.settings import WorkerDefaults
     from smg.workers.watch import Watch
 
 

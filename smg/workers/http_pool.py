@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from smg.workers.http_exchange import ask_by_session
 from smg.workers.http_session import control_session, data_session
-from smg.workers.lean_exchange import ask, way
+from smg.workers.lean_exchange import Way, ask
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -29,7 +29,7 @@ class Pool:
         self.session = session
         self.running: set[HttpAnswer] = set()
         self._reach = reach
-        self._way = way(reach, session) if reach.straight else None
+        self._way = Way(reach, session) if reach.straight else None
         self._connector = cast("TellingConnector", session.connector)
 
     def ask(self, outgoing: Outgoing, watch: Watch) -> Coroutine[None, None, HttpAnswer]:

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, cast
 
 from typing_extensions import override
 
-from smg.core.errors import BadFramingError, DownstreamError, Retry, StaleConnectionError, UpstreamError
+from smg.core.errors import DownstreamError, Retry, StaleConnectionError, UpstreamError
 from smg.wire.answer_body import body_of
-from smg.wire.answer_head import check_answer_begun, read_answer_head
-from smg.wire.http_head import HEAD_END
+from smg.wire.answer_head import final_head
 from smg.workers.http_answer import HttpAnswer, media_type
 from smg.workers.http_connector import stale
 
@@ -35,8 +34,6 @@ HELD_BYTES = READ_BYTES
 
 JOINED_BYTES = 64 << 10
 """A body up to this size leaves in one write with its head."""
-
-SWITCHING = 101
 
 
 class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
@@ -178,28 +175,20 @@ class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
     # Reading.
 
     def _read_head(self, data: bytes) -> None:
-        end = data.find(HEAD_END) + len(HEAD_END)
         try:
-            if end < len(HEAD_END):
-                check_answer_begun(data)
-                self._held = data
-                return
-            head = read_answer_head(data[:end])
-            if head.status == SWITCHING:
-                raise BadFramingError("the worker speaks another protocol now")
+            head, rest = final_head(data)
         except DownstreamError as error:
             self._garbled(error)
             return
-        if head.status < 200:  # noqa: PLR2004
-            self._held = b""
-            self._read_head(data[end:])
+        if head is None:
+            self._held = rest
             return
         self.watch.head()
         self.status, self.headers, self.fields, self.length = head.status, head.headers, head.fields, head.length
         self.content_type = media_type(head.fields)
         self._keep_alive, self._held = head.keep_alive, b""
         self._body = body_of(head)
-        self._feed(self._body, data[end:])
+        self._feed(self._body, rest)
         self._wake()
 
     def _feed(self, body: AnswerBody, data: bytes) -> None:

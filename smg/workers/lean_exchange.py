@@ -7,7 +7,6 @@ stands before; the others go through the session itself.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
@@ -21,7 +20,6 @@ from smg.workers.upstream_errors import FOREIGN, closed_errors, http_errors
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ConnectionKey
 
-    from smg.core.words import WorkerId
     from smg.workers.http_answer import HttpAnswer, Outgoing, Reach
     from smg.workers.http_connector import TellingConnector
     from smg.workers.watch import Watch
@@ -39,9 +37,8 @@ class Aim(aiohttp.ClientRequest):
         return super().connection_key
 
 
-@dataclass(frozen=True, slots=True)
 class Way:
-    """How the exchanges over one session's connections go; made once.
+    """How the exchanges over one session's connections go; made once, where a loop runs.
 
     Attributes:
         aim: What the pool connects to, in its own words.
@@ -49,18 +46,15 @@ class Way:
         space: Where the answers' bytes arrive; one for all, since they are taken out at once.
     """
 
-    worker_id: WorkerId
-    pool: TellingConnector
-    aim: aiohttp.ClientRequest
-    host: bytes
-    space: memoryview
+    __slots__ = ("aim", "host", "pool", "space", "worker_id")
 
-
-def way(reach: Reach, session: aiohttp.ClientSession) -> Way:
-    """Return the way over ``session``'s own connections; needs a running loop."""
-    aim = Aim("POST", URL(reach.base_url), loop=asyncio.get_running_loop())
-    pool, space = cast("TellingConnector", session.connector), memoryview(bytearray(READ_BYTES))
-    return Way(reach.worker_id, pool, aim, aim.headers["Host"].encode(), space)
+    def __init__(self, reach: Reach, session: aiohttp.ClientSession) -> None:
+        """Go over ``session``'s own connections."""
+        self.worker_id = reach.worker_id
+        self.pool = cast("TellingConnector", session.connector)
+        self.aim: aiohttp.ClientRequest = Aim("POST", URL(reach.base_url), loop=asyncio.get_running_loop())
+        self.host = self.aim.headers["Host"].encode()
+        self.space = memoryview(bytearray(READ_BYTES))
 
 
 async def ask(way: Way, outgoing: Outgoing, watch: Watch, running: set[HttpAnswer]) -> HttpAnswer:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import pytest
 
+from scripts.compile import libraries
 from smg.cli.main import main
 
 HEAVY = ("aiohttp", "grpc", "uvloop", "tokenizers", "jinja2", "yaml", "prometheus_client")
@@ -21,12 +23,13 @@ def test_alone_it_prints_help(capsys):
 
 
 def test_version_is_the_distributions(capsys):
-    """The version stands in one place, the distribution's metadata."""
+    """The version stands in one place, the distribution's metadata; beside it, whether what runs is compiled."""
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
 
     assert ended.value.code == 0
-    assert capsys.readouterr().out.startswith("smg ")
+    compiled = " (compiled)" if any(libraries()) else ""
+    assert capsys.readouterr().out == f"smg {version('smg-gateway')}{compiled}\n"
 
 
 def test_unknown_command_is_wrong_usage(capsys):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 
 import pytest
 
-from smg.server.http1.intake import SizedBody
 from smg.wire import event_relay, guard, http_head
 from smg.wire.engines.reading import StreamReader
 from smg.workers import http_facts
@@ -17,12 +17,6 @@ from tests.fuzz.targets import TARGETS
 SEED = 12
 
 
-def greedy(body, data):
-    """Take all there is for one body."""
-    body._piece, body.done = body._piece + data, True
-    return b""
-
-
 def twice(reader, sent, finish):
     """Take what repeats for new."""
     del finish
@@ -30,8 +24,8 @@ def twice(reader, sent, finish):
 
 
 BREAKS = {
-    "front-host": (http_head, "_check_host", lambda *_, **__: None),
-    "front-length": (SizedBody, "feed", greedy),
+    "front-doubled": (http_head, "SINGLE", frozenset()),
+    "front-length": (http_head, "LENGTH", re.compile(b".*", re.DOTALL)),
     "streams": (event_relay, "LONGEST_EDGE", 0),
     "generations": (StreamReader, "_end", twice),
     "facts": (http_facts, "positive", lambda *values: next(iter(values), None)),

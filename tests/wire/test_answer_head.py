@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smg.core.errors import BadFramingError
-from smg.wire.answer_head import MAX_FIELDS, MAX_HEAD_BYTES, check_answer_begun, read_answer_head
+from smg.wire.answer_head import MAX_FIELDS, MAX_HEAD_BYTES, final_head, read_answer_head
 
 
 def read(*lines, start=b"HTTP/1.1 200 OK"):
@@ -80,6 +80,6 @@ def test_what_could_be_read_in_two_ways_is_refused(block):
 
 def test_a_head_without_an_end_is_refused_in_time():
     """At the size that a whole one may have."""
-    check_answer_begun(b"x" * MAX_HEAD_BYTES)
+    assert final_head(b"x" * MAX_HEAD_BYTES) == (None, b"x" * MAX_HEAD_BYTES)
     with pytest.raises(BadFramingError):
-        check_answer_begun(b"x" * (MAX_HEAD_BYTES + 1))
+        final_head(b"x" * (MAX_HEAD_BYTES + 1))

@@ -83,6 +83,7 @@ async def read(worker: HttpWorker) -> bytes:
     ("answer", "body"),
     [
         pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + WHOLE, b"ok", id="an interim answer first"),
+        pytest.param(b"HTTP/1.1 103 \r\n\r\n" * 3_000 + WHOLE, b"ok", id="interim answers without end"),
         pytest.param(CHUNKED + b"1\r\no\r\n1\r\nk\r\n0\r\n\r\n", b"ok", id="chunks"),
         pytest.param(b"HTTP/1.1 204 No\r\ncontent-length: 2\r\n\r\n", b"", id="no body"),
     ],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from smg.routers.event_stream import EventStream
+from smg.routers import http_router
 from smg.routers.grpc.run import Run
 from tests.faults import profile
 from tests.faults.back.book import until
@@ -77,27 +77,27 @@ async def test_probe_slot_comes_back(mode, script, then):
             await served_again(scene)
 
 
-OURS: dict[str, tuple[type, str, Callable[[Answer], None]]] = {
-    "http": (EventStream, "pass_on", functools.partial(refused_by, (500,))),
-    "grpc": (Run, "take", functools.partial(broken, said="")),
-}
-"""What of the gateway handles an answer, and is made to fail; and what a caller gets then."""
-
-
 def fail(*_: object) -> None:
     """Stand in for code of ours with a bug."""
     raise RuntimeError("a bug of ours")
 
 
+OURS: dict[str, tuple[object, str, object, Callable[[Answer], None]]] = {
+    "http": (http_router, "STREAMED", None, functools.partial(refused_by, (500,))),
+    "grpc": (Run, "take", fail, functools.partial(broken, said="")),
+}
+"""What the gateway handles an answer with, what is there in its stead, and what a caller gets then."""
+
+
 @pytest.mark.parametrize("mode", OURS, ids=[f"B03-{mode}-our-bug" for mode in OURS])
 async def test_our_own_bug_gives_the_slot_back(mode, monkeypatch):
     """A probe that an exception in our own code ends counts as failed: the worker is left alone, then tried again."""
-    handler, method, want = OURS[mode]
+    holder, name, instead, want = OURS[mode]
     async with facing(mode, (), workers=1) as scene:
         for turn in range(TRIES):
             seen = await half_open(scene, mode, good(mode, stream=True))
             with monkeypatch.context() as patched:
-                patched.setattr(handler, method, fail)
+                patched.setattr(holder, name, instead)
                 want(await scene.ask(f"probe{turn}", stream=True))
             await scene.clean()
             assert len(scene.book.attempts) == seen + 1

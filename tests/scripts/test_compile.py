@@ -1,0 +1,89 @@
+"""What is compiled is what is written, and where nothing can be, that is said."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts import compile as compiling
+from scripts.wheel import tags
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "scripts" / "compile.py"
+
+
+@pytest.fixture
+def tree(monkeypatch, tmp_path):
+    """Return a root that holds every module to compile, empty, and no library."""
+    for source in compiling.sources():
+        path = tmp_path / source
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.setattr(compiling, "ROOT", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("source", compiling.sources())
+def test_what_is_compiled_is_what_runs(source):
+    """Each module is there, and comes from its library where there is one."""
+    module = importlib.import_module(source.removesuffix(".py").replace("/", "."))
+
+    assert (ROOT / source).exists()
+    assert str(module.__file__).endswith(compiling.SUFFIX if any(compiling.libraries()) else ".py")
+
+
+def test_an_edited_module_is_told(tree):
+    """Only what is older than its source; what was not compiled is never stale."""
+    source = compiling.sources()[0]
+    library = (tree / source).with_suffix(compiling.SUFFIX)
+    assert compiling.stale() == []
+
+    library.touch()
+    os.utime(tree / source, ns=(0, library.stat().st_mtime_ns - 1))
+    assert compiling.stale() == []
+    os.utime(tree / source, ns=(0, library.stat().st_mtime_ns + 1))
+    assert compiling.stale() == [source]
+
+
+def test_nothing_stays_but_what_is_written(tree):
+    """Removing leaves the sources; a wheel of them runs on any machine."""
+    library = (tree / compiling.sources()[0]).with_suffix(compiling.SUFFIX)
+    library.touch()
+    assert "--python-tag=cp3" in tags()
+
+    compiling.remove()
+
+    assert not library.exists()
+    assert all((tree / source).exists() for source in compiling.sources())
+    assert tags() == ""
+
+
+def test_without_a_compiler_nothing_is_compiled(tmp_path):
+    """It is told what is missing, and is no failure."""
+    script = tmp_path / "scripts" / "compile.py"
+    script.parent.mkdir()
+    script.write_bytes(SCRIPT.read_bytes())
+    ran = subprocess.run(
+        [sys.executable, script], check=False, env={"PATH": str(tmp_path)}, capture_output=True, text=True
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("not compiled: this machine has no C compiler")
+
+
+def test_what_cannot_be_compiled_is_told(tmp_path):
+    """The tools' own words, and a code that stops who asked."""
+    if compiling.missing():
+        pytest.skip("this machine cannot compile")
+    script = tmp_path / "scripts" / "compile.py"
+    script.parent.mkdir()
+    script.write_bytes(SCRIPT.read_bytes())
+    ran = subprocess.run([sys.executable, script], check=False, capture_output=True, text=True)
+
+    assert ran.returncode == 1
+    assert "smg/core/clock.py" in ran.stderr
