@@ -32,7 +32,7 @@ COMPILED = {
     "smg/routers": "attempt attempts event_stream http_router judge plain_answer tries",
     "smg/server": "routes target",
     "smg/server/handlers": "inference",
-    "smg/server/http1": "connection crowd intake memory outlet service sink",
+    "smg/server/http1": "connection crowd intake memory outlet sink",
     "smg/server/observers": "metrics tallies",
     "smg/wire": "answer_body answer_head codings event_relay fields headers http_chunks http_head splice sse",
     "smg/workers": (

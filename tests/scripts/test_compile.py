@@ -37,6 +37,25 @@ def test_what_is_compiled_is_what_runs(source):
     assert str(module.__file__).endswith(compiling.SUFFIX if any(compiling.libraries()) else ".py")
 
 
+ALONE = """
+import importlib, os, sys
+for name in sys.argv[1:]:
+    if not (child := os.fork()):
+        importlib.import_module(name)
+        os._exit(0)
+    if status := os.waitpid(child, 0)[1]:
+        print(name, status)
+"""
+
+
+def test_each_module_may_be_the_first():
+    """What a compiled class refers to is there when it is made, whoever is imported before; else the process dies."""
+    names = [source.removesuffix(".py").replace("/", ".") for source in compiling.sources()]
+    ran = subprocess.run([sys.executable, "-c", ALONE, *names], check=True, capture_output=True, text=True)
+
+    assert ran.stdout == ""
+
+
 def test_an_edited_module_is_told(tree):
     """Only what is older than its source; what was not compiled is never stale."""
     source = compiling.sources()[0]
