@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -14,6 +15,7 @@ PIP = (sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-c
 def main() -> int:
     """Make it, and say where it is."""
     folder = ROOT / "dist"
+    shutil.rmtree(ROOT / "build", ignore_errors=True)  # or what an earlier wheel was made of would be in this one
     asked = [*PIP, "--wheel-dir", str(folder), f"--config-settings=--build-option={tags()}", str(ROOT)]
     if code := subprocess.run(asked, check=False).returncode:
         return code
