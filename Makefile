@@ -34,7 +34,7 @@ plain: $(READY) ## Remove what was compiled, so that what is edited is what runs
 wheel: $(COMPILED) ## A wheel for this machine's Python, in dist/
 	@$(BIN)/python -m scripts.wheel
 
-demo: $(READY) ## Four simulated engines behind one gateway, and a sample answer
+demo: $(READY) $(wildcard $(COMPILED)) ## Four simulated engines behind one gateway, and a sample answer
 	@$(BIN)/smg demo
 
 test: $(COMPILED) ## Everything that must hold: format, lint, types, layers, stubs, tests

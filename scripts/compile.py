@@ -1,10 +1,9 @@
 """Compile what a request passes through, in place, so that it costs less; uncompiled it does the same.
 
-usage: python scripts/compile.py [--remove | --check]
+usage: python scripts/compile.py [--remove]
 
 Beside each of the modules below comes a library that Python imports in its stead. Where there is no C compiler, or no
-Python.h, nothing is made and the gateway runs as it is written. Exit code 1: the modules cannot be compiled; with
---check, a module was edited since.
+Python.h, nothing is made and the gateway runs as it is written. Exit code 1: the modules cannot be compiled.
 """
 
 from __future__ import annotations
@@ -47,15 +46,13 @@ LIBRARY = "smg.compiled"
 
 
 def main() -> int:
-    """Compile, or remove what was compiled, or tell whether it is what is written."""
+    """Compile, or remove what was compiled."""
     args = arguments()
-    if args.check:
-        return 1 if stale() else 0
     remove()
     if args.remove:
         return 0
     if lacking := missing():
-        print(f"not compiled: this machine has no {lacking}; a request will cost half as much again")
+        print(f"not compiled: this machine has no {lacking}; a request will cost some 40 % more")
         return 0
     with tempfile.TemporaryDirectory() as folder:
         return build(Path(folder))
@@ -65,7 +62,6 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--remove", action="store_true", help="remove what was compiled, and compile nothing")
-    parser.add_argument("--check", action="store_true", help="only say by the exit code whether it is up to date")
     return parser.parse_args()
 
 

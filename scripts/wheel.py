@@ -15,11 +15,15 @@ PIP = (sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-c
 def main() -> int:
     """Make it, and say where it is."""
     folder = ROOT / "dist"
-    shutil.rmtree(ROOT / "build", ignore_errors=True)  # or what an earlier wheel was made of would be in this one
+    for earlier in (
+        folder,
+        ROOT / "build",
+    ):  # or two wheels would be there to install, or this one hold what the last did
+        shutil.rmtree(earlier, ignore_errors=True)
     asked = [*PIP, "--wheel-dir", str(folder), f"--config-settings=--build-option={tags()}", str(ROOT)]
     if code := subprocess.run(asked, check=False).returncode:
         return code
-    print(max(folder.glob("*.whl"), key=lambda path: path.stat().st_mtime).relative_to(ROOT))
+    print(*(path.relative_to(ROOT) for path in folder.iterdir()))
     return 0
 
 

@@ -6,15 +6,11 @@ import importlib
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from scripts import compile as compiling
 from scripts.wheel import tags
-
-ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "scripts" / "compile.py"
 
 
 @pytest.fixture
@@ -33,7 +29,7 @@ def test_what_is_compiled_is_what_runs(source):
     """Each module is there, and comes from its library where there is one."""
     module = importlib.import_module(source.removesuffix(".py").replace("/", "."))
 
-    assert (ROOT / source).exists()
+    assert (compiling.ROOT / source).exists()
     assert str(module.__file__).endswith(compiling.SUFFIX if any(compiling.libraries()) else ".py")
 
 
@@ -82,14 +78,17 @@ def test_nothing_stays_but_what_is_written(tree):
     assert tags() == ""
 
 
+def run_in(folder, **options):
+    """Run the script in a checkout that holds nothing else."""
+    script = folder / "scripts" / "compile.py"
+    script.parent.mkdir()
+    script.write_bytes((compiling.ROOT / "scripts" / "compile.py").read_bytes())
+    return subprocess.run([sys.executable, script], check=False, capture_output=True, text=True, **options)
+
+
 def test_without_a_compiler_nothing_is_compiled(tmp_path):
     """It is told what is missing, and is no failure."""
-    script = tmp_path / "scripts" / "compile.py"
-    script.parent.mkdir()
-    script.write_bytes(SCRIPT.read_bytes())
-    ran = subprocess.run(
-        [sys.executable, script], check=False, env={"PATH": str(tmp_path)}, capture_output=True, text=True
-    )
+    ran = run_in(tmp_path, env={"PATH": str(tmp_path)})
 
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.startswith("not compiled: this machine has no C compiler")
@@ -99,10 +98,7 @@ def test_what_cannot_be_compiled_is_told(tmp_path):
     """The tools' own words, and a code that stops who asked."""
     if compiling.missing():
         pytest.skip("this machine cannot compile")
-    script = tmp_path / "scripts" / "compile.py"
-    script.parent.mkdir()
-    script.write_bytes(SCRIPT.read_bytes())
-    ran = subprocess.run([sys.executable, script], check=False, capture_output=True, text=True)
+    ran = run_in(tmp_path)
 
     assert ran.returncode == 1
     assert "smg/core/clock.py" in ran.stderr

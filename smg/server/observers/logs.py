@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -129,8 +130,7 @@ class JsonFormatter(ProcessFormatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        quick = msgspec.json.encode(line, enc_hook=str)
-        return quick.decode() if quick.isascii() else json.dumps(line, default=str)  # some readers end a line at U+2028
+        return _as_json(line)
 
 
 class TextFormatter(ProcessFormatter):
@@ -170,6 +170,15 @@ def _note_less() -> None:
     """
     logging._srcfile = None  # noqa: SLF001
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+def _as_json(line: dict[str, Any]) -> str:
+    """Return the line in ASCII: some readers end one at U+2028, and half a surrogate has no UTF-8."""
+    with suppress(UnicodeEncodeError):
+        quick = msgspec.json.encode(line, enc_hook=str)
+        if quick.isascii():
+            return quick.decode()
+    return json.dumps(line, default=str, separators=(",", ":"))
 
 
 def _fields(**fields: Any) -> dict[str, Any]:

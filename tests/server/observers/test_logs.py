@@ -15,6 +15,7 @@ from smg.core.events import (
     RequestFinished,
     TaskFailed,
     WorkerLifeChanged,
+    WorkerRemoved,
 )
 from smg.core.words import LifeState, WorkerId, WorkerType
 from smg.server.observers.logs import LogObserver, set_up_logging
@@ -35,8 +36,10 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def log_to() -> Any:
+def log_to(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Set up logging to a stream of the test's, and undo it."""
+    for name in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing"):
+        monkeypatch.setattr(logging, name, getattr(logging, name))
     root, smg = logging.getLogger(), logging.getLogger("smg")
     before = (root.handlers[:], root.level, smg.level)
 
@@ -47,6 +50,19 @@ def log_to() -> Any:
     yield set_up
     root.handlers[:], root.level = before[0], before[1]
     smg.setLevel(before[2])
+
+
+@pytest.mark.parametrize("url", ["http://a", "http://\u00fc", "http://a\u2028b", "http://\udcff"])
+def test_any_text_is_one_line_of_ascii(log_to: Any, url: Any) -> None:
+    """Readers end lines at other marks too, and what came from a command line may not be Unicode."""
+    stream = log_to(io.StringIO(), level="info")
+
+    LogObserver().notify(WorkerRemoved(WORKER, url))
+
+    assert stream.getvalue().isascii()
+    assert stream.getvalue().count("\n") == 1
+    assert json.loads(stream.getvalue())["url"] == url
+    assert '"event":"worker.removed"' in stream.getvalue()
 
 
 def test_request_is_one_json_line_where_nobody_watches(log_to: Any) -> None:
