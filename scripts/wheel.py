@@ -15,10 +15,7 @@ PIP = (sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-c
 def main() -> int:
     """Make it, and say where it is."""
     folder = ROOT / "dist"
-    for earlier in (
-        folder,
-        ROOT / "build",
-    ):  # or two wheels would be there to install, or this one hold what the last did
+    for earlier in (folder, ROOT / "build"):  # or there would be two wheels, or this one held what the last did
         shutil.rmtree(earlier, ignore_errors=True)
     asked = [*PIP, "--wheel-dir", str(folder), f"--config-settings=--build-option={tags()}", str(ROOT)]
     if code := subprocess.run(asked, check=False).returncode:
