@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,10 @@ import pytest
 
 from smg.cli.sample import stream_chat
 from smg.cli.words import CommandError
+from tests.serving import serving
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator
 
 HOST = "127.0.0.1"
@@ -26,10 +27,9 @@ async def answering(data: bytes) -> AsyncIterator[int]:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(data)
         await writer.drain()
-        writer.close()
 
-    async with await asyncio.start_server(answer, HOST, 0) as server:
-        yield server.sockets[0].getsockname()[1]
+    async with serving(answer) as port:
+        yield port
 
 
 async def test_pieces_of_a_chunked_stream_are_yielded():

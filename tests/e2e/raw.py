@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.serving import serving
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -107,17 +109,12 @@ class RawEngine:
         return f"http://127.0.0.1:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request and close."""
-        try:
-            request = parsed(await reader.readuntil(END))
-            length = int((request.values(b"content-length") or [b"0"])[0])
-            request = Message(request.line, request.fields, await reader.readexactly(length))
-            writer.write(self._answer(request))
-            await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+        """Answer one request."""
+        request = parsed(await reader.readuntil(END))
+        length = int((request.values(b"content-length") or [b"0"])[0])
+        request = Message(request.line, request.fields, await reader.readexactly(length))
+        writer.write(self._answer(request))
+        await writer.drain()
 
     def _answer(self, request: Message) -> bytes:
         if request.line.startswith(b"POST"):
@@ -138,7 +135,5 @@ def answer(status: int, body: bytes, *fields: bytes) -> bytes:
 async def raw_engine(*answers: bytes) -> AsyncIterator[RawEngine]:
     """Run an engine that answers with these bytes."""
     engine = RawEngine(list(answers))
-    server = await asyncio.start_server(engine.serve, "127.0.0.1", 0)
-    engine.port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with serving(engine.serve) as engine.port:
         yield engine

@@ -18,6 +18,7 @@ from smg.workers.factory import WorkerFactory
 from smg.workers.grpc_channel import RENEW_AFTER, RENEW_EVERY_SECS, ChannelTransport
 from smg.workers.grpc_worker import GrpcWorker
 from smg.workers.spec import read_spec
+from tests.serving import serving
 from tests.workers.engines import grpc_engine
 from tests.workers.support import QUICK, Recorder, SetClock, grpc_worker
 
@@ -129,10 +130,11 @@ async def connect_proxy() -> AsyncIterator[tuple[str, list[bytes]]]:
     asked: list[bytes] = []
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        try:
             while data := await reader.read(65_536):
                 writer.write(data)
-        writer.close()
+        finally:
+            writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -142,11 +144,8 @@ async def connect_proxy() -> AsyncIterator[tuple[str, list[bytes]]]:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         await asyncio.gather(pump(reader, upstream_writer), pump(upstream_reader, writer))
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
-    finally:
-        server.close()
+    async with serving(serve) as port:
+        yield f"http://127.0.0.1:{port}", asked
 
 
 async def test_a_proxy_is_gone_through() -> None:

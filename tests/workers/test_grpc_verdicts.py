@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import gzip
 import socket
 import ssl
 import struct
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import grpc
@@ -25,10 +24,12 @@ from smg.core.errors import (
 from smg.resilience.settings import ClockSettings
 from smg.workers.grpc_verdicts import VERDICTS, verdict
 from smg.workers.settings import PoolSettings, TlsSettings
+from tests.serving import serving
 from tests.workers.engines import silent_server
 from tests.workers.support import generation, grpc_worker, with_defaults
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
@@ -88,30 +89,19 @@ async def peer(
     answer: bytes | Callable[[asyncio.StreamReader], AsyncIterator[bytes]], context: ssl.SSLContext | None = None
 ) -> AsyncIterator[str]:
     """Serve a port that answers every connection so and closes it, or resets it without one; yields host and port."""
-    running: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        running.add(asyncio.current_task())
         if not answer:
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESETS)
             await reader.read(1)
-        with suppress(OSError, EOFError):
-            if isinstance(answer, bytes):
-                writer.write(answer)
-            else:
-                async for data in answer(reader):
-                    writer.write(data)
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
+        if isinstance(answer, bytes):
+            writer.write(answer)
+        else:
+            async for data in answer(reader):
+                writer.write(data)
 
-    server = await asyncio.start_server(serve, "localhost", 0, family=2, ssl=context)
-    try:
-        yield f"localhost:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        await asyncio.wait_for(asyncio.gather(*filter(None, running)), 5)
-        await server.wait_closed()
+    async with serving(serve, context=context) as port:
+        yield f"localhost:{port}"
 
 
 def frame(kind: int, stream: int, payload: bytes = b"", flags: int = 0) -> bytes:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from smg.core.errors import StaleConnectionError, UpstreamConnectError, UpstreamError
+from tests.serving import serving
 from tests.workers.support import http_worker
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -34,17 +35,16 @@ class Fickle:
 async def test_only_a_kept_connection_can_be_stale(answers: int) -> None:
     """A break on a fresh connection is the worker's failure, one on a kept connection is not; neither is sent twice."""
     fickle = Fickle(answers)
-    server = await asyncio.start_server(fickle.serve, "127.0.0.1", 0)
-    worker = http_worker(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    await worker.start()
-    for _ in range(answers):
-        async with worker.exchange("POST", "/", [], b"{}") as answer:
-            assert await answer.read(10) == b"ok"
-    with pytest.raises(UpstreamError) as caught:
-        async with worker.exchange("POST", "/", [], b"{}"):
-            pass
-    await worker.aclose()
-    server.close()
+    async with serving(fickle.serve) as port:
+        worker = http_worker(f"http://127.0.0.1:{port}")
+        await worker.start()
+        for _ in range(answers):
+            async with worker.exchange("POST", "/", [], b"{}") as answer:
+                assert await answer.read(10) == b"ok"
+        with pytest.raises(UpstreamError) as caught:
+            async with worker.exchange("POST", "/", [], b"{}"):
+                pass
+        await worker.aclose()
 
     assert isinstance(caught.value, StaleConnectionError) is (answers == 1)
     assert fickle.requests == answers + 1
@@ -74,11 +74,7 @@ async def test_a_body_that_is_no_http_any_more_breaks_off_at_once(trust_env: boo
         await go_on.wait()
         writer.write(b"no chunk\r\n")
         await reader.read()
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    worker = http_worker(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", proxy={"trust_env": trust_env})
-    await worker.start()
     seen = []
 
     def take(data: bytes) -> bool:
@@ -86,10 +82,12 @@ async def test_a_body_that_is_no_http_any_more_breaks_off_at_once(trust_env: boo
         go_on.set()
         return True
 
-    async with asyncio.timeout(5), worker.exchange("POST", "/", [], b"{}") as answer:
-        with pytest.raises(UpstreamError):
-            await answer.pour(take)
-    await worker.aclose()
-    server.close()
+    async with asyncio.timeout(5), serving(serve) as port:
+        worker = http_worker(f"http://127.0.0.1:{port}", proxy={"trust_env": trust_env})
+        await worker.start()
+        async with worker.exchange("POST", "/", [], b"{}") as answer:
+            with pytest.raises(UpstreamError):
+                await answer.pour(take)
+        await worker.aclose()
 
     assert seen == [b"ok"]

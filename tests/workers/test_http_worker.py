@@ -13,6 +13,7 @@ from smg.resilience.settings import ClockSettings
 from smg.workers.http_exchange import SessionAnswer
 from smg.workers.lean_answer import LeanAnswer
 from smg.workers.settings import PoolSettings
+from tests.serving import serving
 from tests.workers.engines import HttpEngine, http_engine, silent_server
 from tests.workers.support import http_worker, until, with_defaults
 
@@ -185,19 +186,16 @@ async def test_a_get_on_a_dying_connection_is_sent_once() -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             await writer.drain()
             requests.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.close()
 
-    server = await asyncio.start_server(serve_one, "127.0.0.1", 0)
-    worker = http_worker(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    await worker.start()
-    async with worker.exchange("GET", "/a", [], None) as answer:
-        await answer.read(1)
-    with pytest.raises(UpstreamError) as caught:
-        async with worker.exchange("GET", "/b", [], None):
-            pass
-    await worker.aclose()
-    server.close()
-    await server.wait_closed()
+    async with serving(serve_one) as port:
+        worker = http_worker(f"http://127.0.0.1:{port}")
+        await worker.start()
+        async with worker.exchange("GET", "/a", [], None) as answer:
+            await answer.read(1)
+        with pytest.raises(UpstreamError) as caught:
+            async with worker.exchange("GET", "/b", [], None):
+                pass
+        await worker.aclose()
 
     assert caught.value.retry is Retry.IF_IDEMPOTENT
     assert len(requests) == 2

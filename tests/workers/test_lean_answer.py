@@ -15,6 +15,7 @@ from smg.resilience.settings import ClockSettings
 from smg.workers import http_connector
 from smg.workers.lean_answer import HELD_BYTES, READ_BYTES, LeanAnswer
 from smg.workers.watch import Watch
+from tests.serving import serving
 from tests.workers.support import http_worker, until
 
 if TYPE_CHECKING:
@@ -32,25 +33,13 @@ BIG = 4 << 20
 @asynccontextmanager
 async def facing(serve: Serve, connections: int = 1024) -> AsyncIterator[HttpWorker]:
     """Run a worker before an engine that does as it likes with each connection."""
-
-    async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async with serving(serve) as port:
+        worker = http_worker(f"http://127.0.0.1:{port}", http_pool={"max_connections": connections})
+        await worker.start()
         try:
-            await serve(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+            yield worker
         finally:
-            writer.close()
-
-    server = await asyncio.start_server(met, "127.0.0.1", 0)
-    worker = http_worker(
-        f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", http_pool={"max_connections": connections}
-    )
-    await worker.start()
-    try:
-        yield worker
-    finally:
-        await worker.aclose()
-        server.close()
+            await worker.aclose()
 
 
 async def asked(reader: asyncio.StreamReader, body_bytes: int = 2) -> bytes:

@@ -21,6 +21,7 @@ from tests.faults.back.http_backend import HttpBackend
 from tests.faults.back.http_words import plain
 from tests.faults.back.steps import Play, Send
 from tests.faults.back.verdicts import refused, whole
+from tests.serving import serving
 
 if TYPE_CHECKING:
     import ssl
@@ -132,17 +133,13 @@ async def test_x08_redirect_to_plain(tmp_path):
     tls = {"worker_defaults": {"tls": {"ca_path": str(trust.path)}, "api_key": "sk-canary"}}
     seen: list[bytes] = []
 
-    async def plain_listener(reader, writer):
+    async def plain_listener(reader, _writer):
         seen.append(await reader.read(4096))
-        writer.close()
 
-    server = await asyncio.start_server(plain_listener, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    redirect = (Send(plain(b"", f"Location: http://127.0.0.1:{port}/v1/chat/completions", status=307)),)
-    async with facing("http", redirect, workers=1, setup={"tls": trust.server("right")}, **tls) as scene:
-        answer = await scene.ask(stream=False)
-        refused(answer, 502)
-        await until(lambda: len(scene.book.attempts) == 1)
-    server.close()
-    await server.wait_closed()
+    async with serving(plain_listener) as port:
+        redirect = (Send(plain(b"", f"Location: http://127.0.0.1:{port}/v1/chat/completions", status=307)),)
+        async with facing("http", redirect, workers=1, setup={"tls": trust.server("right")}, **tls) as scene:
+            answer = await scene.ask(stream=False)
+            refused(answer, 502)
+            await until(lambda: len(scene.book.attempts) == 1)
     assert seen == []
