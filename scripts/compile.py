@@ -33,10 +33,13 @@ COMPILED = {
     "smg/server/handlers": "inference",
     "smg/server/http1": "connection crowd intake memory outlet sink",
     "smg/server/observers": "metrics tallies",
-    "smg/wire": "answer_body answer_head codings event_relay fields headers http_chunks http_head splice sse",
+    "smg/wire": (
+        "answer_body answer_head caps codings event_relay fields guard headers http_chunks http_head routing splice sse"
+        " told"
+    ),
     "smg/workers": (
-        "exchange fleet grpc_channel http_answer http_exchange http_pool lean_answer lean_exchange lease"
-        " transport watch"
+        "exchange fleet grpc_channel http_answer http_exchange http_pool lean_answer lean_connection lean_exchange"
+        " lease transport watch"
     ),
 }
 """What every request passes through; docs/adr/0018-compiled-modules.md says what of it stays as written, and why."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from smg.server.handlers.inference import Inference
     from smg.server.handlers.workers_api import FleetWrites
     from smg.server.settings import ServerSettings
-    from smg.wire.guard import JsonLimits
+    from smg.wire.shapes import JsonLimits
     from smg.workers.registry import Registry
 
 SPELLINGS = (

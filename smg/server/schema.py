@@ -9,7 +9,7 @@ from smg.policies.table import POLICY_NAMES
 from smg.resilience.settings import BudgetSettings
 from smg.routers.settings import StreamSettings
 from smg.server.settings import LogSettings, MetricsSettings, ModelSettings, ServerSettings
-from smg.wire.guard import JsonLimits
+from smg.wire.shapes import JsonLimits
 from smg.workers.settings import WorkerDefaults
 from smg.workers.spec import WorkerSpec  # noqa: TC001  (read when the schema is)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from smg.core.errors import BadFramingError
 from smg.core.request import RawHeaders  # noqa: TC001  (the types of pure functions are read with them)
-from smg.wire.http_head import CLEAN, FIELD, HEAD_END, LENGTH
+from smg.wire.http_head import CLEAN, FIELD, HEAD_END, LENGTH, unpadded
 
 MAX_HEAD_BYTES = 64 << 10
 MAX_FIELDS = 256
@@ -55,13 +55,18 @@ def read_answer_head(block: bytes) -> AnswerHead:
     headers = _fields(block, line.end() - 1)
     fields = first_values(headers)
     length, chunked = _framing(fields)
-    options = fields.get(b"connection", b"").lower()
     if status in BODILESS or status < 200:  # noqa: PLR2004
         length, chunked = 0, False
     framed = chunked or length is not None
-    modern = line[1] == b"1"
-    keep_alive = framed and b"close" not in options and (modern or b"keep-alive" in options)
+    keep_alive = framed and _keeps_alive(fields.get(b"connection"), modern=line[1] == b"1")
     return AnswerHead(status, headers, fields, length, chunked, keep_alive)
+
+
+def _keeps_alive(options: bytes | None, *, modern: bool) -> bool:
+    if options is None:
+        return modern
+    options = options.lower()
+    return b"close" not in options and (modern or b"keep-alive" in options)
 
 
 def final_head(data: bytes) -> tuple[AnswerHead | None, bytes]:
@@ -91,9 +96,7 @@ def _fields(block: bytes, start: int) -> RawHeaders:
     # Each match takes one line break, so as many as there are lines means that every line is a field.
     if len(fields) != block.count(b"\n") - 2 or len(fields) > MAX_FIELDS:
         raise _malformed()
-    if b" \r" in block or b"\t\r" in block:
-        return tuple((name, value.rstrip(b" \t")) for name, value in fields)
-    return tuple(fields)
+    return unpadded(fields, block)
 
 
 def first_values(headers: RawHeaders) -> dict[bytes, bytes]:

@@ -6,57 +6,36 @@ What is asked for beyond a cap is refused by the field's name before a worker he
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from smg.core.errors import InvalidRequestError
 from smg.core.words import Endpoint
+from smg.wire.shapes import MAX_ANSWERS, MAX_TOKENS, Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from smg.wire.guard import JsonLimits
+    from smg.wire.shapes import Asked, JsonLimits
 
 Fields: TypeAlias = "Mapping[str, msgspec.Raw]"
-
-MAX_ANSWERS = 128
-MAX_TOKENS = 100_000_000  # far above any model's context; what is larger is a mistake
 
 LISTS = {"messages": "max_messages", "tools": "max_tools", "stop": "max_stop"}
 """Fields that may hold a list, and the limit of its length."""
 SAMPLING, ALTERNATIVES = "sampling_params", "top_logprobs_num"
 NATIVE = frozenset({SAMPLING, ALTERNATIVES})
 """Fields of ``/generate`` that say how much is asked for."""
-NULL = msgspec.Raw(b"null")
-
-
-class Counts(msgspec.Struct):
-    """Numbers that callers give at the top level, by the names that they use; null is like absent."""
-
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    n: int | None = None
-    logprobs: int | None = None
-    top_logprobs: int | None = None
-
-
-class _Sampling(msgspec.Struct, gc=False):
-    """The same of SGLang's ``sampling_params``; judged while it is decoded, since there may be one for each prompt."""
-
-    max_new_tokens: Annotated[int, msgspec.Meta(ge=0, le=MAX_TOKENS)] | None = None
-    n: Annotated[int, msgspec.Meta(ge=1, le=MAX_ANSWERS)] | None = None
-    stop: msgspec.Raw = NULL
 
 
 SAMPLING_WANTED = {"max_new_tokens": f"an integer of 0 to {MAX_TOKENS}", "n": f"an integer of 1 to {MAX_ANSWERS}"}
 
 _entries = msgspec.json.Decoder(list[msgspec.Raw])
 _integers = msgspec.json.Decoder(int | list[int] | None)
-_samplings = msgspec.json.Decoder(_Sampling | list[_Sampling] | None)
+_samplings = msgspec.json.Decoder(Sampling | list[Sampling] | None)
 
 
-def check_counts(endpoint: Endpoint, counts: Counts, limits: JsonLimits) -> None:
+def check_counts(endpoint: Endpoint, counts: Asked, limits: JsonLimits) -> None:
     """Refuse the first number that is beyond its cap; ``param`` of the InvalidRequestError names it, as of all here."""
     least = 0 if endpoint is Endpoint.COMPLETIONS else 1
     check_count("top_logprobs", counts.top_logprobs, 0, limits.max_top_logprobs)

@@ -69,8 +69,11 @@ def no_room(body: bytes, fields: Mapping[str, msgspec.Raw]) -> bool:
     They take the least, too: no spelling of a name is shorter than its characters.
     """
     marks = 4 * len(fields) + 1  # a name's quotes, its colon, and a comma or the last brace; the first brace
-    taken = sum(map(len, fields)) + sum(map(len, fields.values())) + marks
-    return len(body) - taken < LEAST_FIELD_BYTES + min(map(len, fields), default=0)
+    taken, shortest = marks, MAX_NAME_CHARS
+    for name, raw in fields.items():
+        taken += len(name) + len(raw)
+        shortest = min(shortest, len(name))
+    return len(body) - taken < LEAST_FIELD_BYTES + (shortest if fields else 0)
 
 
 def locate(body: bytes, fields: Mapping[str, msgspec.Raw], known: Container[str]) -> dict[str, slice]:

@@ -14,12 +14,12 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from smg.core.errors import InvalidJsonError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from smg.wire.shapes import JsonLimits
 
 BRACES_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
 STEPS = bytes.maketrans(b"[]", b"\x01\xff")  # one level down, one up, as signed bytes
@@ -34,31 +34,6 @@ FREE_QUOTES, BYTES_PER_QUOTE = 64, 1 << 10
 PLAIN = bytes(byte for byte in range(256) if byte not in b'"\\{}[],:/bfnrtu0123456789')
 """All but marks, what may stand behind a backslash, and something of each number, ``true``, ``false`` and ``null``."""
 NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]")
-
-
-class JsonLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How large a JSON body may be, its bytes aside, and how much it may ask for; each at least 1.
-
-    Attributes:
-        max_depth: Arrays and objects inside one another, the outermost included.
-        max_nodes: Values and object keys together.
-        max_messages: Messages of one chat.
-        max_tools: Tools of one chat.
-        max_stop: Stop strings of one request.
-        max_top_logprobs: Alternatives told of each token; engines have lower limits of their own.
-    """
-
-    max_depth: int = 64
-    max_nodes: int = 200_000
-    max_messages: int = 10_000
-    max_tools: int = 512
-    max_stop: int = 256
-    max_top_logprobs: int = 1_000
-
-    def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
 
 
 def check_json(body: bytes, limits: JsonLimits) -> int:

@@ -9,15 +9,16 @@ import msgspec
 
 from smg.core.errors import InvalidRequestError
 from smg.core.words import Endpoint
-from smg.wire.caps import LISTS, NATIVE, Counts, check_counts, check_lists, check_native
+from smg.wire.caps import LISTS, NATIVE, check_counts, check_lists, check_native
 from smg.wire.fields import read_fields, refuse_repeats
 from smg.wire.guard import check_json, steps_of_check
+from smg.wire.shapes import Asked, RoutingFields
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
     from smg.wire.caps import Fields
-    from smg.wire.guard import JsonLimits
+    from smg.wire.shapes import JsonLimits
 
 MAX_MODEL_CHARS = 256
 
@@ -35,27 +36,13 @@ READ: Mapping[Endpoint, frozenset[str]] = {
     Endpoint.GENERATE: frozenset({"model", "stream", *NATIVE}),
 }
 READ_ELSEWHERE = frozenset({"model"})
-_SCALARS = {names: tuple(names - LISTS.keys() - NATIVE) for names in (*READ.values(), READ_ELSEWHERE)}
+_SCALARS = {names: tuple(names - frozenset(LISTS) - NATIVE) for names in (*READ.values(), READ_ELSEWHERE)}
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
-class RoutingFields(msgspec.Struct, frozen=True):
-    """What a request says about where it goes and how; ``model`` is None where the caller named none."""
-
-    model: str | None
-    stream: bool = False
-
-
-class _Asked(Counts):
-    """The fields that are no lists; null is like absent."""
-
-    model: str | None = None
-    stream: bool | None = None
-
-
 _encoder = msgspec.json.Encoder()
-_asked = msgspec.json.Decoder(_Asked)
+_asked = msgspec.json.Decoder(Asked)
 
 
 def read_routing(endpoint: Endpoint, body: bytes, limits: JsonLimits) -> RoutingFields:
@@ -90,7 +77,7 @@ def read_checked(endpoint: Endpoint, body: bytes, limits: JsonLimits, most_value
     return RoutingFields(model=asked.model and check_model(asked.model), stream=bool(asked.stream))
 
 
-def read_scalars(fields: Fields, names: Iterable[str]) -> _Asked:
+def read_scalars(fields: Fields, names: Iterable[str]) -> Asked:
     """Decode the fields of these names, put together to an object of their own.
 
     Raises:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
+
+from smg.wire.shapes import TellingDocument
 
 _LIST = re.compile(rb"[ \t\r\n]*\[")
 
@@ -19,13 +20,7 @@ class BrokenJsonError(ValueError):
     """The bytes are not one JSON document of the kind that is owed, in UTF-8."""
 
 
-class _Document(msgspec.Struct):
-    error: Any = None
-    object: Any = None
-    code: Any = None
-
-
-_object = msgspec.json.Decoder(_Document)
+_object = msgspec.json.Decoder(TellingDocument)
 _list = msgspec.json.Decoder(msgspec.Raw)
 
 
@@ -64,7 +59,7 @@ def told_error(document: bytes, *, or_list: bool = False) -> ToldError | None:
     return _error_of(told, document)
 
 
-def _error_of(told: _Document, document: bytes) -> ToldError | None:
+def _error_of(told: TellingDocument, document: bytes) -> ToldError | None:
     if told.object == "error":
         return ToldError(document, _callers_status(told.code))
     if told.error:

@@ -20,10 +20,10 @@ from typing_extensions import override
 from smg.core.errors import Retry, StaleConnectionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from aiohttp.client import ClientTimeout
-    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.client_reqrep import ClientRequest, ConnectionKey
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
@@ -73,6 +73,11 @@ class TellingConnector(aiohttp.TCPConnector):
     def full(self) -> bool:
         """Whether whoever comes now has to wait until a connection is given back."""
         return len(self._acquired) >= self.limit
+
+    @property
+    def waiting(self) -> Mapping[ConnectionKey, object]:
+        """Who waits until a connection is given back, as it is at any time; empty where nobody does."""
+        return self._waiters
 
     async def borrow(self, aim: ClientRequest) -> Lent:
         """Return a free connection or a new one, which is to be released or closed.

@@ -38,10 +38,11 @@ class Pool:
         Raises:
             UpstreamError: There is none.
         """
-        if self._connector.full:
+        way = self._way
+        if (way is None or not way.shelf) and self._connector.full:
             watch.excuse = self._moved_since
-        if self._way is not None:
-            return ask(self._way, outgoing, watch, self.running)
+        if way is not None:
+            return ask(way, outgoing, watch, self.running)
         return ask_by_session(self._reach, self.session, outgoing, watch, self.running)
 
     async def close(self) -> None:
@@ -51,6 +52,8 @@ class Pool:
         """
         for answer in self.running:
             answer.break_off()
+        if self._way is not None:
+            self._way.shelf.close()
         await self.session.close()
 
     def _moved_since(self, at: float) -> bool:

@@ -1,14 +1,12 @@
 """An answer that is read by ourselves, on a connection of the worker's own pool.
 
-For the length of an exchange this is the protocol on the connection; aiohttp's own is put back before the connection
-goes back into the pool, and hears meanwhile only of the connection's end. Bytes are handed on where they arrive: no
-task, no queue and no future per piece of a body.
+Bytes are handed on where they arrive: no task, no queue and no future per piece of a body.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -23,45 +21,33 @@ if TYPE_CHECKING:
 
     from smg.core.words import WorkerId
     from smg.wire.answer_body import AnswerBody
-    from smg.workers.http_connector import Lent
+    from smg.workers.lean_connection import LeanConnection
     from smg.workers.watch import Watch
 
-READ_BYTES = 64 << 10
-"""Read at once: left to itself a loop reads four times as much, all of which a slow caller's answer would hold."""
-
-HELD_BYTES = READ_BYTES
+HELD_BYTES = 64 << 10
 """Of a body that nobody has yet asked for; beyond, nothing more is read."""
 
 JOINED_BYTES = 64 << 10
 """A body up to this size leaves in one write with its head."""
 
 
-class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
-    """The exchange's protocol, and its answer once the head is in."""
+class LeanAnswer(HttpAnswer):
+    """What an exchange hears on its connection, and its answer once the head is in."""
 
     __slots__ = (
-        *("_body", "_connection", "_ended", "_failure", "_fresh", "_held", "_keep_alive", "_lost", "_own", "_paused"),
-        *("_running", "_space", "_take", "_transport", "_unsent", "_woken"),
+        *("_body", "_connection", "_ended", "_failure", "_held", "_keep_alive", "_lost", "_paused", "_running"),
+        *("_take", "_transport", "_unsent", "_woken"),
         *("content_type", "fields", "headers", "length", "status", "watch", "worker_id"),
     )
 
-    def __init__(  # noqa: PLR0917 - one per part of an exchange
-        self, worker_id: WorkerId, lent: Lent, watch: Watch, space: memoryview, running: set[HttpAnswer]
-    ) -> None:
-        """Take over a connection, and stand in ``running`` until it is parted from.
-
-        ``space`` is where bytes arrive, and may be shared: they are taken out at once.
-        """
-        connection = lent.connection
+    def __init__(self, worker_id: WorkerId, connection: LeanConnection, watch: Watch, running: set[HttpAnswer]) -> None:
+        """Take over a connection, and stand in ``running`` until it is parted from."""
         running.add(self)
         self._running = running
         self.worker_id = worker_id
         self.watch = watch
         self._connection = connection
-        self._own = connection.protocol
-        self._transport = cast("asyncio.Transport", connection.transport)
-        self._fresh = lent.fresh
-        self._space = space
+        self._transport = connection.transport
         self._body: AnswerBody | None = None
         self._held = b""
         self._take: Callable[[bytes], bool] | None = None
@@ -69,7 +55,7 @@ class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
         self._failure: Exception | None = None
         self._keep_alive = False
         self._ended = self._lost = self._paused = self._unsent = False
-        self._transport.set_protocol(self)
+        connection.listener = self
 
     # What the exchange asks for.
 
@@ -114,11 +100,9 @@ class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
         self._running.discard(self)
         if self._ended and self._keep_alive and not self._lost and self._failure is None and not self._unsent:
             self._read_on()
-            self._transport.set_protocol(cast("asyncio.Protocol", self._own))
-            self._connection.release()
+            self._connection.rest()
         else:
-            self._transport.abort()
-            self._connection.close()
+            self._connection.discard()
         self._failure = None  # the frames that it went through lead back here: all of it would wait for the collector
 
     async def _event(self) -> None:
@@ -131,15 +115,10 @@ class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
         finally:
             self._woken = None
 
-    # What the transport tells.
+    # What the connection tells.
 
-    @override
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._space
-
-    @override
-    def buffer_updated(self, nbytes: int) -> None:
-        data = self._space[:nbytes].tobytes()
+    def arrived(self, data: bytes) -> None:
+        """Take what the worker sent."""
         if self._ended:
             self._keep_alive = False  # nobody asked for that
         elif self._body is None:
@@ -147,26 +126,21 @@ class LeanAnswer(HttpAnswer, asyncio.BufferedProtocol):
         else:
             self._feed(self._body, data)
 
-    @override
-    def pause_writing(self) -> None:
-        self._unsent = True
+    def clogged(self, unsent: bool) -> None:  # noqa: FBT001
+        """Note that much of the request is unsent, or that it is not any more."""
+        self._unsent = unsent
+        if not unsent:
+            self.watch.sent()
 
-    @override
-    def resume_writing(self) -> None:
-        self._unsent = False
-        self.watch.sent()
-
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
+    def cut(self, error: Exception | None) -> None:
+        """Note the connection's end."""
         self._lost = True
-        if self._own is not None:
-            self._own.connection_lost(exc)
         if self._ended:
             return
-        if self._body is not None and self._body.endless and exc is None:
+        if self._body is not None and self._body.endless and error is None:
             self._ended = True
             self._wake()
-        elif self._body is None and not self._held and not self._fresh and stale(self.watch):
+        elif self._body is None and not self._held and not self._connection.fresh and stale(self.watch):
             message = "the worker had closed the connection"
             self._fail(StaleConnectionError(self.worker_id, message, retry=Retry.IF_IDEMPOTENT))
         else:

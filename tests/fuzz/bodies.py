@@ -17,14 +17,15 @@ from smg.routers.grpc.prompts import Prompt
 from smg.routers.grpc.router import JOBS
 from smg.wire.engines.table import by_service_order
 from smg.wire.fields import locate, read_fields
-from smg.wire.guard import JsonLimits, check_json
+from smg.wire.guard import check_json
 from smg.wire.openai.bodies import Body, ClassifyBody, RerankBody, ScoreBody, decode_body
 from smg.wire.routing import READ, read_routing
+from smg.wire.shapes import JsonLimits
 from tests.fuzz.target import Target
 
 if TYPE_CHECKING:
     from smg.wire.engines.dialect import Dialect
-    from smg.wire.routing import RoutingFields
+    from smg.wire.shapes import RoutingFields
 
 ENDPOINTS = tuple(Endpoint)
 LIMITS = (JsonLimits(), JsonLimits(max_depth=3, max_nodes=12))

@@ -10,10 +10,11 @@ import pytest
 from smg.core.words import Endpoint
 from smg.policies.policy import Hint
 from smg.policies.table import POLICY_NAMES, build_policy
-from smg.wire.guard import JsonLimits, check_json
+from smg.wire.guard import check_json
 from smg.wire.headers import downstream_headers, request_head, upstream_headers
 from smg.wire.http_head import HeadLimits, read_head
 from smg.wire.routing import read_routing
+from smg.wire.shapes import JsonLimits
 from tests.policies.candidates import candidates
 
 FIELDS = (

@@ -15,7 +15,7 @@ from smg.middleware.finishing import Running
 from smg.middleware.settings import CallerSettings, ConcurrencySettings, LimitSettings
 from smg.server.app import Parts, faults, front, routes
 from smg.server.settings import ServerSettings
-from smg.wire.guard import JsonLimits
+from smg.wire.shapes import JsonLimits
 from smg.workers.registry import Registry
 from tests.middleware.recording import RecordingObserver, RecordingSink, StepClock, request
 from tests.workers.support import factory

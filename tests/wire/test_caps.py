@@ -6,9 +6,8 @@ import pytest
 
 from smg.core.errors import InvalidRequestError
 from smg.core.words import Endpoint
-from smg.wire.caps import MAX_ANSWERS, MAX_TOKENS
-from smg.wire.guard import JsonLimits
-from smg.wire.routing import RoutingFields, read_routing
+from smg.wire.routing import read_routing
+from smg.wire.shapes import MAX_ANSWERS, MAX_TOKENS, JsonLimits, RoutingFields
 
 LIMITS = JsonLimits(max_stop=2, max_top_logprobs=5)
 

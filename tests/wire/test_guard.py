@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from smg.core.errors import InvalidJsonError
-from smg.wire.guard import FREE_QUOTES, LONG_BYTES, JsonLimits, check_exactly, check_json, without_long_strings
+from smg.wire.guard import FREE_QUOTES, LONG_BYTES, check_exactly, check_json, without_long_strings
+from smg.wire.shapes import JsonLimits
 
 LIMITS = JsonLimits()
 BIG = 8_000_000

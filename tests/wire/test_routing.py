@@ -6,8 +6,8 @@ import pytest
 
 from smg.core.errors import InvalidJsonError, InvalidRequestError
 from smg.core.words import Endpoint
-from smg.wire.guard import JsonLimits
-from smg.wire.routing import RoutingFields, read_routing
+from smg.wire.routing import read_routing
+from smg.wire.shapes import JsonLimits, RoutingFields
 
 LIMITS = JsonLimits()
 

@@ -13,7 +13,8 @@ import pytest
 from smg.core.errors import ConnectTimeoutError, FirstByteTimeoutError, StaleConnectionError, UpstreamError
 from smg.resilience.settings import ClockSettings
 from smg.workers import http_connector
-from smg.workers.lean_answer import HELD_BYTES, READ_BYTES, LeanAnswer
+from smg.workers.lean_answer import HELD_BYTES, LeanAnswer
+from smg.workers.lean_connection import READ_BYTES
 from smg.workers.watch import Watch
 from tests.serving import serving
 from tests.workers.support import http_worker, until

@@ -12,7 +12,7 @@ from smg.wire.guard import check_json
 
 if TYPE_CHECKING:
     from smg.core.request import RawHeaders, Request, Sink
-    from smg.wire.guard import JsonLimits
+    from smg.wire.shapes import JsonLimits
 
 JSON = ((b"content-type", b"application/json"),)
 

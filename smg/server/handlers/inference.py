@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from smg.core.request import Handler, Request, Sink
     from smg.core.words import Endpoint
-    from smg.wire.guard import JsonLimits
-    from smg.wire.routing import RoutingFields
+    from smg.wire.shapes import JsonLimits, RoutingFields
     from smg.workers.fleet import Fleet
 
 BYTES_PER_TOKEN = 4
@@ -42,14 +41,15 @@ class InferenceHandlers:
 
     def handler(self, endpoint: Endpoint) -> Handler:
         """Return the handler that serves ``endpoint``."""
+        path = endpoint.value
 
         async def handle(request: Request, sink: Sink) -> None:
             check_media_type(request)
-            await self._inference(await self._read(request, endpoint), sink)
+            await self._inference(await self._read(request, endpoint, path), sink)
 
         return handle
 
-    async def _read(self, request: Request, endpoint: Endpoint) -> InferenceRequest:
+    async def _read(self, request: Request, endpoint: Endpoint, path: str) -> InferenceRequest:
         body = await request.receive()
         fields = await self._fields(endpoint, body)
         model = fields.model or self._only_model()
@@ -58,7 +58,7 @@ class InferenceHandlers:
         return InferenceRequest(
             id=request.id,
             endpoint=endpoint,
-            path=f"{endpoint.value}?{request.query}" if request.query else endpoint.value,
+            path=f"{path}?{request.query}" if request.query else path,
             headers=request.headers,
             body=body,
             model=model,

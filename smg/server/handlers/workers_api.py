@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from smg.core.clock import Clock
     from smg.core.request import Request, Sink
-    from smg.wire.guard import JsonLimits
+    from smg.wire.shapes import JsonLimits
     from smg.workers.registry import Registry
     from smg.workers.spec import WorkerSpec
     from smg.workers.worker import Worker

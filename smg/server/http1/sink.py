@@ -18,6 +18,7 @@ CLOSE = b"connection: close\r\n"
 KEEP_ALIVE = b"connection: keep-alive\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
+NUL = 0
 
 
 class WallDate:
@@ -163,7 +164,7 @@ class HttpSink:
         line = STATUS_LINES.get(head.status) or b"HTTP/1.1 %d Unknown\r\n" % head.status
         lines = [line, *[b"%b: %b\r\n" % field for field in head.headers], self._date(), *self._framing(head)]
         block = b"".join(lines)
-        if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines) or b"\0" in block:
+        if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines) or NUL in block:
             raise RuntimeError("a field of the answer's head holds a line break or a zero")
         return block + b"\r\n"
 

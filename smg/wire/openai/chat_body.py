@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from smg.wire.caps import MAX_TOKENS
 from smg.wire.openai.chat_messages import check_messages
 from smg.wire.openai.decoding import Body, unsupported
 from smg.wire.openai.ranges import Range, bad, check_ranges
 from smg.wire.openai.sampling_fields import RequestSampling, check_request_sampling
 from smg.wire.openai.stream_options import StreamOptions, check_stream_options
 from smg.wire.openai.tools import NamedTool, Tool, check_tools, told
+from smg.wire.shapes import MAX_TOKENS
 
 CHAT_RANGES = {"top_logprobs": Range(0, 20), "max_completion_tokens": Range(1, MAX_TOKENS)}
 REFUSED = frozenset({

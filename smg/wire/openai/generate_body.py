@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, TypeVar
 
-from smg.wire.caps import MAX_TOKENS
 from smg.wire.openai.decoding import Body, unsupported
 from smg.wire.openai.ranges import Range, bad, check_ranges
 from smg.wire.openai.sampling_fields import SamplingFields, check_sampling
+from smg.wire.shapes import MAX_TOKENS
 
 V = TypeVar("V")
 

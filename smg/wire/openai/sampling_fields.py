@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from smg.wire.caps import MAX_ANSWERS, MAX_TOKENS
 from smg.wire.openai.ranges import INT64_MAX, MAX_LIST, TOKEN_ID_MAX, Range, bad, check_ranges
+from smg.wire.shapes import MAX_ANSWERS, MAX_TOKENS
 
 MAX_STOPS = 64
 RANGES = {

@@ -7,7 +7,7 @@ import pytest
 
 from smg.core.errors import InvalidJsonError
 from smg.server.handlers.answers import read_object, send_json
-from smg.wire.guard import JsonLimits
+from smg.wire.shapes import JsonLimits
 from tests.middleware.recording import RecordingSink, request
 
 
