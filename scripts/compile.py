@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 SUFFIX: str = sysconfig.get_config_var("EXT_SUFFIX")
 COMPILED = {
-    "smg/core": "clock request",
+    "smg/core": "clock observers request",
     "smg/middleware": "authenticate cors failures finishing record stamp",
-    "smg/policies": "least_load load passthrough power_of_two random_choice round_robin table",
+    "smg/policies": "least_load load passthrough policy power_of_two random_choice round_robin table",
     "smg/resilience": "backoff breaker bucket budget clock_headers clocks gate window",
     "smg/routers": "attempt attempts event_stream http_router judge plain_answer tries",
     "smg/server": "routes target",
     "smg/server/handlers": "inference",
     "smg/server/http1": "connection crowd intake memory outlet sink",
-    "smg/server/observers": "metrics tallies",
+    "smg/server/observers": "log_lines logs metrics tallies",
     "smg/wire": (
         "answer_body answer_head caps codings event_relay fields guard headers http_chunks http_head routing splice sse"
         " told"

@@ -44,6 +44,8 @@ TOGETHER = {
     "wire/openai/sampling_fields.py": "wire/openai/test_sampling.py",
     "wire/openai/stream_options.py": "wire/openai/test_chat_body.py",
     "wire/openai/tools.py": "wire/openai/test_chat_body.py",
+    "server/observers/log_lines.py": "server/observers/test_logs.py",
+    "wire/shapes.py": "wire/test_routing.py",
     "workers/detection.py": "workers/test_registry.py",
     "workers/grpc_calls.py": "workers/test_grpc_worker.py",
     "workers/grpc_stream.py": "workers/test_grpc_worker.py",

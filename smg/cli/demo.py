@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     _require_free(args.port)
     import uvloop  # noqa: PLC0415
 
-    from smg.server.observers.logs import set_up_logging  # noqa: PLC0415
+    from smg.server.observers.log_lines import set_up_logging  # noqa: PLC0415
     from smg.server.settings import LogSettings  # noqa: PLC0415
 
     set_up_logging(LogSettings(level="error"))  # first of all, since the engines' library reads its own wishes once

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 async def serve(settings: Settings) -> None:
     """Run one gateway until a signal has ended it."""
     from smg.server.descriptors import allow_descriptors  # noqa: PLC0415
-    from smg.server.observers.logs import set_up_logging  # noqa: PLC0415
+    from smg.server.observers.log_lines import set_up_logging  # noqa: PLC0415
 
     allow_descriptors()
     several = settings.server.processes > 1

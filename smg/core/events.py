@@ -6,13 +6,15 @@ Lower layers never log. ``server`` plugs in the observers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import msgspec
 
 if TYPE_CHECKING:
     from smg.core.words import ConnectionMode, LifeState, Outcome, WorkerId, WorkerType
 
 
-class RequestFinished(NamedTuple):
+class RequestFinished(msgspec.Struct, frozen=True, gc=False):
     """One request was answered, or its caller left (status 499); told exactly once per request.
 
     Attributes:
@@ -37,7 +39,7 @@ class RequestFinished(NamedTuple):
     caller: str | None = None
 
 
-class AttemptEnded(NamedTuple):
+class AttemptEnded(msgspec.Struct, frozen=True, gc=False):
     """One try at one worker ended; ``attempt`` 1 is the first."""
 
     request_id: str
@@ -156,15 +158,3 @@ class Observer(Protocol):
     def notify(self, event: Event) -> None:
         """Take note of ``event``."""
         ...
-
-
-class Observers:
-    """Passes each event to several observers in order."""
-
-    def __init__(self, *observers: Observer) -> None:
-        self._observers = observers
-
-    def notify(self, event: Event) -> None:
-        """Tell every observer."""
-        for observer in self._observers:
-            observer.notify(event)

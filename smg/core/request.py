@@ -7,16 +7,16 @@ listener or protocol the request came through.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from smg.core.words import Endpoint, WorkerId
 
 RawHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
 """Header fields in the order they came, names as they were spelt, repeated names kept."""
 
+# Written out, since each request makes one of each: what dataclasses and named tuples generate is not compiled.
 
-@dataclass(slots=True)
+
 class Trail:
     """What became known of a request on its way, for its one record at the end.
 
@@ -41,7 +41,6 @@ class Trail:
     completion_tokens: int | None = None
 
 
-@dataclass(slots=True)
 class Request:
     """One request from a caller, its body not yet read.
 
@@ -56,19 +55,29 @@ class Request:
         params: Values of the route template's placeholders.
     """
 
-    id: str
-    method: str
-    path: str
-    query: str
-    headers: RawHeaders
-    fields: Mapping[bytes, bytes]
-    receive: Callable[[], Awaitable[bytes]]
-    arrived_at: float
-    params: dict[str, str] = field(default_factory=dict)
-    trail: Trail = field(default_factory=Trail)
+    def __init__(  # noqa: PLR0913, PLR0917
+        self,
+        id: str,  # noqa: A002
+        method: str,
+        path: str,
+        query: str,
+        headers: RawHeaders,
+        fields: Mapping[bytes, bytes],
+        receive: Callable[[], Awaitable[bytes]],
+        arrived_at: float,
+    ) -> None:
+        self.id = id
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.fields = fields
+        self.receive = receive
+        self.arrived_at = arrived_at
+        self.params: dict[str, str] = {}
+        self.trail = Trail()
 
 
-@dataclass(slots=True)
 class InferenceRequest:
     """A request for an engine, with the fields that routing reads.
 
@@ -82,29 +91,46 @@ class InferenceRequest:
         parsed: What a router's ``check`` decoded, by router, so that it is decoded once for all attempts.
     """
 
-    id: str
-    endpoint: Endpoint
-    path: str
-    headers: RawHeaders
-    body: bytes
-    model: str
-    stream: bool
-    tokens: int
-    began_at: float
-    trail: Trail
-    parsed: dict[object, object] = field(default_factory=dict)
+    def __init__(  # noqa: PLR0913
+        self,
+        *,
+        id: str,  # noqa: A002
+        endpoint: Endpoint,
+        path: str,
+        headers: RawHeaders,
+        body: bytes,
+        model: str,
+        stream: bool,
+        tokens: int,
+        began_at: float,
+        trail: Trail,
+    ) -> None:
+        self.id = id
+        self.endpoint = endpoint
+        self.path = path
+        self.headers = headers
+        self.body = body
+        self.model = model
+        self.stream = stream
+        self.tokens = tokens
+        self.began_at = began_at
+        self.trail = trail
+        self.parsed: dict[object, object] = {}
 
 
-class ReplyHead(NamedTuple):
+class ReplyHead:
     """Status and fields of an answer; framing fields (content-length, transfer-encoding) are the front's.
 
     Attributes:
         length: Body bytes, when known before the first of them; None streams.
     """
 
-    status: int
-    headers: RawHeaders
-    length: int | None = None
+    __slots__ = ("headers", "length", "status")
+
+    def __init__(self, status: int, headers: RawHeaders, length: int | None = None) -> None:
+        self.status = status
+        self.headers = headers
+        self.length = length
 
 
 class Sink(Protocol):

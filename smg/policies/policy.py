@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Candidate(Protocol):
 C = TypeVar("C", bound=Candidate)
 
 
-class Hint(NamedTuple):
+class Hint:
     """What a policy may read of the request.
 
     Attributes:
@@ -40,8 +40,11 @@ class Hint(NamedTuple):
         tokens: Estimated prompt tokens, at least 1.
     """
 
-    model: str
-    tokens: int
+    __slots__ = ("model", "tokens")
+
+    def __init__(self, model: str, tokens: int) -> None:
+        self.model = model
+        self.tokens = tokens
 
 
 class Policy(Protocol):

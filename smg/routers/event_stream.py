@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from smg.core.errors import UpstreamError
+from smg.core.request import ReplyHead
 from smg.core.words import Outcome
 from smg.wire.choices import choices_asked
 from smg.wire.event_relay import EventRelay
@@ -15,7 +16,7 @@ from smg.wire.sse import EventTooLargeError
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from smg.core.request import InferenceRequest, ReplyHead, Sink
+    from smg.core.request import InferenceRequest, Sink
     from smg.routers.judge import Judge
     from smg.workers.http_answer import HttpAnswer
     from smg.workers.lease import Lease
@@ -71,7 +72,7 @@ class EventStream:
         if self._relay.failure is not None:
             raise self._judge.told(self._relay.failure)
         self._watch.output()
-        sink.start(head._replace(length=None))  # how it ends is ours to say
+        sink.start(ReplyHead(head.status, head.headers))  # how it ends is ours to say
         sink.write(bytes(waiting))
         return more
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smg.core.request import ReplyHead
 from smg.core.words import Endpoint
 from smg.wire.told import BrokenJsonError, told_error
 
 if TYPE_CHECKING:
-    from smg.core.request import InferenceRequest, ReplyHead, Sink
+    from smg.core.request import InferenceRequest, Sink
     from smg.routers.judge import Judge
     from smg.workers.http_answer import HttpAnswer
 
@@ -42,7 +43,7 @@ class PlainAnswer:
         begun, ended = await self._begin(self._most_held())
         if ended:
             self._check(begun)
-            head = head._replace(length=len(begun))
+            head = ReplyHead(head.status, head.headers, len(begun))
         sink.start(head)
         sink.write(begun)
         if not ended:

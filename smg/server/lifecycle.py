@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from smg.core.clock import MonotonicClock
 from smg.core.errors import ConfigError, GatewayError
-from smg.core.events import Observers
+from smg.core.observers import Observers
 from smg.middleware.admit import Admission
 from smg.middleware.authenticate import Keys
 from smg.middleware.finishing import Running

@@ -7,7 +7,6 @@ understand in two ways would let a worker put an answer of its own before the ne
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from smg.core.errors import BadFramingError
 from smg.core.request import RawHeaders  # noqa: TC001  (the types of pure functions are read with them)
@@ -23,7 +22,6 @@ BODILESS = frozenset({204, 304})
 SWITCHING = 101
 
 
-@dataclass(slots=True)
 class AnswerHead:
     """What a head says.
 
@@ -34,12 +32,24 @@ class AnswerHead:
         keep_alive: Another request may follow on the connection.
     """
 
-    status: int
-    headers: RawHeaders
-    fields: dict[bytes, bytes]
-    length: int | None
-    chunked: bool
-    keep_alive: bool
+    __slots__ = ("chunked", "fields", "headers", "keep_alive", "length", "status")
+
+    def __init__(
+        self,
+        status: int,
+        headers: RawHeaders,
+        fields: dict[bytes, bytes],
+        *,
+        length: int | None,
+        chunked: bool,
+        keep_alive: bool,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.fields = fields
+        self.length = length
+        self.chunked = chunked
+        self.keep_alive = keep_alive
 
 
 def read_answer_head(block: bytes) -> AnswerHead:
@@ -59,7 +69,7 @@ def read_answer_head(block: bytes) -> AnswerHead:
         length, chunked = 0, False
     framed = chunked or length is not None
     keep_alive = framed and _keeps_alive(fields.get(b"connection"), modern=line[1] == b"1")
-    return AnswerHead(status, headers, fields, length, chunked, keep_alive)
+    return AnswerHead(status, headers, fields, length=length, chunked=chunked, keep_alive=keep_alive)
 
 
 def _keeps_alive(options: bytes | None, *, modern: bool) -> bool:

@@ -48,7 +48,6 @@ class HeadLimits:
     head_bytes: int = 32 << 10
 
 
-@dataclass(slots=True)
 class Head:
     """What a head says.
 
@@ -61,14 +60,28 @@ class Head:
         expects: The caller sends the body only when invited.
     """
 
-    method: str
-    target: str
-    modern: bool
-    headers: RawHeaders
-    fields: dict[bytes, bytes]
-    length: int | None
-    keep_alive: bool
-    expects: bool
+    __slots__ = ("expects", "fields", "headers", "keep_alive", "length", "method", "modern", "target")
+
+    def __init__(  # noqa: PLR0913
+        self,
+        method: str,
+        target: str,
+        *,
+        modern: bool,
+        headers: RawHeaders,
+        fields: dict[bytes, bytes],
+        length: int | None,
+        keep_alive: bool,
+        expects: bool,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.modern = modern
+        self.headers = headers
+        self.fields = fields
+        self.length = length
+        self.keep_alive = keep_alive
+        self.expects = expects
 
 
 def read_head(block: bytes, limits: HeadLimits) -> Head:
@@ -92,12 +105,12 @@ def read_head(block: bytes, limits: HeadLimits) -> Head:
     return Head(
         line[1].decode(),
         line[2].decode(),
-        modern,
-        headers,
-        fields,
-        _length(fields, modern=modern),
-        _keeps_alive(fields, modern=modern),
-        modern and fields.get(b"expect", b"").lower() == b"100-continue",
+        modern=modern,
+        headers=headers,
+        fields=fields,
+        length=_length(fields, modern=modern),
+        keep_alive=_keeps_alive(fields, modern=modern),
+        expects=modern and fields.get(b"expect", b"").lower() == b"100-continue",
     )
 
 

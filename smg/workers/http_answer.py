@@ -6,7 +6,7 @@ import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from smg.core.errors import Retry, UpstreamError
 from smg.core.words import WorkerId
@@ -41,7 +41,7 @@ class Reach:
         return self.base_url.startswith("http://") and proxy.url is None and not proxy.trust_env
 
 
-class Outgoing(NamedTuple):
+class Outgoing:
     """A request as it goes to an engine.
 
     Attributes:
@@ -50,10 +50,13 @@ class Outgoing(NamedTuple):
         body: None for a request without one.
     """
 
-    method: str
-    path: str
-    headers: Sequence[tuple[bytes, bytes]]
-    body: bytes | None
+    __slots__ = ("body", "headers", "method", "path")
+
+    def __init__(self, method: str, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes | None) -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.body = body
 
 
 class HttpAnswer(ABC):

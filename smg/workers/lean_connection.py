@@ -124,7 +124,6 @@ class Shelf:
         self._loop = asyncio.get_running_loop()
         self._resting: deque[LeanConnection] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._closed = False
 
     def __len__(self) -> int:
         """How many rest, those the worker has closed meanwhile included."""
@@ -149,9 +148,7 @@ class Shelf:
 
     def put(self, connection: LeanConnection) -> None:
         """Keep a connection for the next exchange, unless somebody waits for one."""
-        if self._closed:
-            connection.discard()
-        elif self._waiting:
+        if self._waiting:
             connection.give_back()
         else:
             connection.rested_at = self._loop.time()
@@ -160,8 +157,7 @@ class Shelf:
                 self._timer = self._loop.call_later(self._rest_secs, self._sweep)
 
     def close(self) -> None:
-        """Close what rests, and whatever would come to rest."""
-        self._closed = True
+        """Close what rests; what is in use is its exchange's to close."""
         if self._timer is not None:
             self._timer.cancel()
         while self._resting:

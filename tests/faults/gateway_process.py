@@ -55,7 +55,7 @@ async def answer(lines, gateway, wall) -> None:
 async def main(wall: Wall) -> None:
     """Serve until standard input ends or a signal came."""
     from smg.server.lifecycle import Gateway
-    from smg.server.observers.logs import set_up_logging
+    from smg.server.observers.log_lines import set_up_logging
     from smg.server.settings import LogSettings
     from tests.e2e.settings import settings
 

@@ -142,7 +142,18 @@ def decode(endpoint: Endpoint, body: bytes, routing: RoutingFields, dialect: Dia
     if (make := JOBS.get(endpoint)) is None:
         decode_body(KINDS[endpoint], body)
         return
-    request = InferenceRequest("r", endpoint, "/", (), body, routing.model or "m", routing.stream, 1, 0.0, Trail())
+    request = InferenceRequest(
+        id="r",
+        endpoint=endpoint,
+        path="/",
+        headers=(),
+        body=body,
+        model=routing.model or "m",
+        stream=routing.stream,
+        tokens=1,
+        began_at=0.0,
+        trail=Trail(),
+    )
     job = make(request, NO_KIT)
     job.refuse(dialect)
     if isinstance(job, GenerationJob):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 
 import pytest
 from aiohttp import web
@@ -112,7 +111,8 @@ async def test_an_engine_without_the_path_is_not_asked():
     async with fleet_of(answering(), answering(body=SECOND)) as fleet:
         lacking, having = fleet.workers
         lacking.detected, having.detected = Runtime.VLLM, Runtime.SGLANG
-        request = dataclasses.replace(inference(), endpoint=Endpoint.GENERATE, path="/generate")
+        request = inference()
+        request.endpoint, request.path = Endpoint.GENERATE, "/generate"
         sink = CollectingSink()
         await fleet.attempts.route(request, sink)
 

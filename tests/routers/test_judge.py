@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import msgspec
 import pytest
 from aiohttp import web
@@ -22,7 +20,8 @@ OTHER_OWN = ((b"X-API-Key", b"mine"),)
 
 async def route(*handles, headers=(), **gateway):
     """Route one request; return body, error and outcomes."""
-    request = dataclasses.replace(inference(), headers=headers)
+    request = inference()
+    request.headers = headers
     async with fleet_of(*handles, **gateway) as fleet:
         sink, error = CollectingSink(), None
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import gzip
 
 import pytest
@@ -19,7 +18,8 @@ from tests.routers.fleets import SECOND, answering, fleet_of, inference
 
 async def route(*handles, endpoint=Endpoint.CHAT, asked=b"", stream=False):
     """Route one request; return sink, error and outcomes."""
-    request = dataclasses.replace(inference(stream=stream), endpoint=endpoint, headers=((b"accept-encoding", asked),))
+    request = inference(stream=stream)
+    request.endpoint, request.headers = endpoint, ((b"accept-encoding", asked),)
     async with fleet_of(*handles) as fleet:
         sink, error = CollectingSink(), None
         try:
@@ -103,7 +103,8 @@ async def test_a_coding_that_was_asked_for_is_not_looked_into():
 async def test_a_stream_in_a_coding_is_not_held_back():
     """Each piece is passed on when it comes."""
     held = asyncio.Event()
-    request = dataclasses.replace(inference(stream=True), headers=((b"accept-encoding", b"gzip"),))
+    request = inference(stream=True)
+    request.headers = ((b"accept-encoding", b"gzip"),)
     async with fleet_of(typed("text/event-stream", b"\x1f\x8b", coding="gzip", then=held)) as fleet:
         sink = CollectingSink()
         task = asyncio.get_running_loop().create_task(fleet.attempts.route(request, sink))

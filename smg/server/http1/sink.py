@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from smg.core.request import ReplyHead
 
-BODILESS_STATUSES = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+NO_CONTENT, NOT_MODIFIED = HTTPStatus.NO_CONTENT.value, HTTPStatus.NOT_MODIFIED.value
+BODILESS_STATUSES = frozenset({NO_CONTENT, NOT_MODIFIED})
 STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 CLOSE = b"connection: close\r\n"
 KEEP_ALIVE = b"connection: keep-alive\r\n"
@@ -169,7 +170,7 @@ class HttpSink:
         return block + b"\r\n"
 
     def _framing(self, head: ReplyHead) -> Iterator[bytes]:
-        if head.length is not None and head.status != HTTPStatus.NO_CONTENT:
+        if head.length is not None and head.status != NO_CONTENT:
             yield b"content-length: %d\r\n" % head.length
         elif self._chunked:
             yield CHUNKED

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from smg.core.events import AttemptEnded, BreakerMoved, ProbeEnded, RequestFinished, WorkerLifeChanged, WorkerRemoved
-from smg.core.words import LifeState, Outcome
+from smg.core.words import ConnectionMode, LifeState, Outcome
 from smg.resilience.breaker import BreakerState
 from smg.server.observers.tallies import Counts, Timings
 
@@ -30,6 +30,9 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "other"
 UNKNOWN = "unknown"
 PROBED = {True: ("success",), False: ("failure",)}
+MODES: dict[ConnectionMode | None, str] = {None: UNKNOWN, **{mode: mode.value for mode in ConnectionMode}}
+OUTCOMES = {outcome: outcome.value for outcome in Outcome}
+"""By look-up, since Enum's own ``value`` is two calls in Python."""
 BREAKER_VALUES = {BreakerState.CLOSED: 0, BreakerState.OPEN: 1, BreakerState.HALF_OPEN: 2}
 
 
@@ -138,10 +141,10 @@ class MetricsObserver:
             self._tokens.of[model, event.route, "output"] += event.completion_tokens
 
     def _attempted(self, event: AttemptEnded) -> None:
-        mode = event.mode.value if event.mode else UNKNOWN
+        mode = MODES[event.mode]
         worker = self._fleet().workers.get(event.worker_id)
         self._selected.of[worker.url if worker else UNKNOWN, mode] += 1
-        self._attempts.observe((mode, event.outcome.value), event.elapsed_secs)
+        self._attempts.observe((mode, OUTCOMES[event.outcome]), event.elapsed_secs)
         if event.attempt > 1:
             self._retries.of[()] += 1
         if event.outcome is Outcome.FAILED:
@@ -175,8 +178,7 @@ class FleetCollector(Collector):
             active.add_metric([worker.url], worker.in_flight)
             tokens.add_metric([worker.url], worker.tokens_in_flight)
             breaker.add_metric([worker.url], BREAKER_VALUES[worker.breaker.state])
-            mode = worker.connection_mode
-            kind = (worker.worker_type.value, mode.value if mode else UNKNOWN)
+            kind = (worker.worker_type.value, MODES[worker.connection_mode])
             sizes[kind] = sizes.get(kind, 0) + 1
         for labels, size in sizes.items():
             pool.add_metric(labels, size)

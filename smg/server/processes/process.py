@@ -18,7 +18,8 @@ from smg.core.errors import ConfigError
 from smg.core.tasks import Tasks
 from smg.core.words import LifeState
 from smg.server.lifecycle import Gateway
-from smg.server.observers.logs import LogObserver, set_up_logging
+from smg.server.observers.log_lines import set_up_logging
+from smg.server.observers.logs import LogObserver
 from smg.server.processes.board import Board, Table
 from smg.server.processes.figures import families
 from smg.server.processes.fleet import SharedFleet

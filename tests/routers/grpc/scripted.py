@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -13,7 +13,7 @@ import grpc.aio
 import msgspec
 
 from smg.core.clock import MonotonicClock
-from smg.core.events import Observers
+from smg.core.observers import Observers
 from smg.core.request import InferenceRequest, Trail
 from smg.core.words import Endpoint, LifeState, Runtime, WorkerId
 from smg.routers.grpc.job import Kit
@@ -200,7 +200,8 @@ class Pipeline:
         headers: RawHeaders = (),
     ) -> InferenceRequest:
         """Check and dispatch as the attempt loop does; the answer is in ``sink``."""
-        request = replace(self.request(endpoint, body), headers=headers)
+        request = self.request(endpoint, body)
+        request.headers = headers
         self.router.check(request)
         chosen = worker or self.router.candidates(request)[0]
         async with asyncio.timeout(DEADLINE_SECS):

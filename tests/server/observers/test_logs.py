@@ -18,7 +18,8 @@ from smg.core.events import (
     WorkerRemoved,
 )
 from smg.core.words import LifeState, WorkerId, WorkerType
-from smg.server.observers.logs import LogObserver, set_up_logging
+from smg.server.observers.log_lines import set_up_logging
+from smg.server.observers.logs import LogObserver
 from smg.server.settings import LogSettings
 
 WORKER = WorkerId("w1")
