@@ -38,8 +38,8 @@ COMPILED = {
         " told"
     ),
     "smg/workers": (
-        "exchange fleet grpc_channel http_answer http_exchange http_pool lean_answer lean_connection lean_exchange"
-        " lease transport watch"
+        "cooldown detection exchange fleet grpc_channel grpc_generation grpc_worker http_answer http_exchange http_pool"
+        " http_worker lean_answer lean_connection lean_exchange lease life registry transport watch worker"
     ),
 }
 """What every request passes through; docs/adr/0018-compiled-modules.md says what of it stays as written, and why."""

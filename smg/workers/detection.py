@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from smg.core.generation import RankLoad
     from smg.core.words import ConnectionMode
     from smg.workers.address import Address
-    from smg.workers.worker import Birth
+    from smg.workers.birth import Birth
 
 
 class UnprobedWorker(Worker):

@@ -10,11 +10,11 @@ from smg.core.errors import InvalidRequestError
 from smg.core.words import ConnectionMode
 from smg.resilience.shares import ALONE
 from smg.workers.address import parse_url
+from smg.workers.birth import Birth
 from smg.workers.detection import UnprobedWorker
 from smg.workers.grpc_worker import GrpcWorker
 from smg.workers.http_worker import HttpWorker
 from smg.workers.spec import resolve
-from smg.workers.worker import Birth
 
 if TYPE_CHECKING:
     from smg.core.clock import Clock

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,10 +21,9 @@ from smg.core.words import ConnectionMode, Runtime
 from smg.wire.engines.standard_health import CHECK, check_request, serving
 from smg.wire.engines.table import DIALECTS, by_service_order
 from smg.wire.engines.telling import as_dict
-from smg.workers.grpc_calls import begin, stream, unary
+from smg.workers.grpc_calls import stream, unary
 from smg.workers.grpc_channel import ChannelTransport, open_channel
-from smg.workers.grpc_errors import grpc_errors
-from smg.workers.grpc_stream import GenerationStream
+from smg.workers.grpc_generation import Asked, GrpcGeneration
 from smg.workers.grpc_verdicts import UnknownCallError
 from smg.workers.spec import ModelCard
 from smg.workers.tls import channel_credentials
@@ -32,15 +31,15 @@ from smg.workers.watch import Watch
 from smg.workers.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     import grpc.aio
     from google.protobuf.message import Message
 
-    from smg.core.generation import Delta, Embedding, Generation, RankLoad
+    from smg.core.generation import Embedding, Generation, RankLoad
     from smg.wire.engines.dialect import Dialect, Method
+    from smg.workers.birth import Birth
     from smg.workers.transport import Line
-    from smg.workers.worker import Birth
 
 ABORT_SECS = 5.0
 CLOSE_SECS = 1.0  # for aborts still under way when the worker closes
@@ -118,33 +117,20 @@ class GrpcWorker(Worker):
             await self._control.aclose()
         self._data = self._control = None  # only now: a closer that is cancelled leaves the rest to the next one
 
-    @asynccontextmanager
-    async def generate(self, generation: Generation, watch: Watch | None = None) -> AsyncIterator[AsyncIterator[Delta]]:
-        """Ask for ``generation``; entering waits for the first output.
+    def generate(self, generation: Generation, watch: Watch | None = None) -> GrpcGeneration:
+        """Return the exchange of one generation.
 
         ``watch`` ends it when a clock runs out; without one the worker's own clocks hold.
 
-        Leaving before every answer has finished cancels the call and has the engine told to stop.
-
         Raises:
-            UpstreamError: On entering and from the iterator.
-            DownstreamError: The engine says the caller is at fault.
+            UpstreamConnectError: The worker is not started, or is closed.
+            DownstreamError: The engine's protocol cannot say what is asked for.
         """
         dialect = self.dialect
         request = dialect.generate_request(generation)
-        metadata = self._metadata(generation.request_id)
+        asked = Asked(generation, dialect, request, self._metadata(generation.request_id))
         watch = watch or Watch(self.id, self.settings.timeouts, stream=generation.stream)
-        with self._line(self._data) as channel, watch:
-            with grpc_errors(self.id):
-                call = begin(channel, dialect.generate, request, metadata=metadata)
-            watch.sent()
-            answer = GenerationStream(self.id, dialect, generation, call, watch)
-            try:
-                await answer.open()
-                yield answer
-            finally:
-                if answer.close():
-                    self._abort_later(generation.request_id)
+        return GrpcGeneration(self.id, self._line(self._data), asked, watch, self._abort_later)
 
     async def embed(
         self, request_id: str, prompt_ids: list[int], prompt_text: str, watch: Watch | None = None

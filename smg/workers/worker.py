@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from smg.core.errors import LeaseRefusedError, UpstreamError
@@ -18,38 +17,12 @@ from smg.workers.life import Life
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from random import Random
 
-    from smg.core.clock import Clock
-    from smg.core.events import Observer
     from smg.core.generation import RankLoad
-    from smg.core.words import WorkerId, WorkerType
+    from smg.core.words import WorkerType
     from smg.resilience.breaker import BreakerState, Ticket
-    from smg.resilience.shares import Places
-    from smg.workers.address import Address
-    from smg.workers.settings import WorkerDefaults
-    from smg.workers.spec import ModelCard, WorkerSpec
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Birth:
-    """What a worker is made from.
-
-    Attributes:
-        settings: The spec's overrides laid over the gateway's defaults.
-        source: Who registered it (``flag``, ``file``, ``api`` …), for people.
-        places: What its limit of requests in flight counts with.
-    """
-
-    id: WorkerId
-    spec: WorkerSpec
-    address: Address
-    settings: WorkerDefaults
-    source: str
-    clock: Clock
-    observer: Observer
-    rng: Random
-    places: Places
+    from smg.workers.birth import Birth
+    from smg.workers.spec import ModelCard
 
 
 class Worker(ABC):
