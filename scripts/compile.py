@@ -32,7 +32,7 @@ COMPILED = {
     "smg/server": "routes target",
     "smg/server/handlers": "inference",
     "smg/server/http1": "connection crowd intake memory outlet sink",
-    "smg/server/observers": "log_lines logs metrics tallies",
+    "smg/server/observers": "attempt_tallies log_lines logs metrics request_tallies tallies",
     "smg/wire": (
         "answer_body answer_head caps codings event_relay fields guard headers http_chunks http_head routing splice sse"
         " told"

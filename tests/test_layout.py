@@ -44,6 +44,8 @@ TOGETHER = {
     "wire/openai/sampling_fields.py": "wire/openai/test_sampling.py",
     "wire/openai/stream_options.py": "wire/openai/test_chat_body.py",
     "wire/openai/tools.py": "wire/openai/test_chat_body.py",
+    "server/observers/attempt_tallies.py": "server/observers/test_metrics.py",
+    "server/observers/request_tallies.py": "server/observers/test_metrics.py",
     "server/observers/log_lines.py": "server/observers/test_logs.py",
     "wire/shapes.py": "wire/test_routing.py",
     "workers/birth.py": "workers/test_worker.py",

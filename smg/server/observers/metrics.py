@@ -14,9 +14,11 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from smg.core.events import AttemptEnded, BreakerMoved, ProbeEnded, RequestFinished, WorkerLifeChanged, WorkerRemoved
-from smg.core.words import ConnectionMode, LifeState, Outcome
+from smg.core.words import LifeState
 from smg.resilience.breaker import BreakerState
-from smg.server.observers.tallies import Counts, Timings
+from smg.server.observers.attempt_tallies import MODES, UNKNOWN, AttemptTallies
+from smg.server.observers.request_tallies import OTHER, RequestTallies
+from smg.server.observers.tallies import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -26,13 +28,7 @@ if TYPE_CHECKING:
     from smg.core.events import Event
     from smg.workers.fleet import Fleet
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-OTHER = "other"
-UNKNOWN = "unknown"
 PROBED = {True: ("success",), False: ("failure",)}
-MODES: dict[ConnectionMode | None, str] = {None: UNKNOWN, **{mode: mode.value for mode in ConnectionMode}}
-OUTCOMES = {outcome: outcome.value for outcome in Outcome}
-"""By look-up, since Enum's own ``value`` is two calls in Python."""
 BREAKER_VALUES = {BreakerState.CLOSED: 0, BreakerState.OPEN: 1, BreakerState.HALF_OPEN: 2}
 
 
@@ -48,7 +44,9 @@ class MetricsObserver:
     ) -> None:
         self._registry = CollectorRegistry()
         self._fleet = fleet
-        for tally in (*self._of_requests(buckets), *self._of_inference(buckets), *self._of_workers(buckets)):
+        bounds = [*buckets, float("inf")]
+        self._requests, self._attempts = RequestTallies(bounds), AttemptTallies(bounds)
+        for tally in (*self._requests.families(), *self._attempts.families(), *self._of_workers()):
             self._registry.register(tally)
         open_now = Gauge("smg_http_connections_active", "Open connections of callers.", registry=self._registry)
         open_now.set_function(connections)
@@ -56,54 +54,22 @@ class MetricsObserver:
         held.set_function(body_bytes)
         self._registry.register(FleetCollector(fleet))
 
-    def _of_requests(self, buckets: Sequence[float]) -> Iterable[Collector]:
-        self._requests = Counts("smg_http_requests_total", "Requests answered.", ("method", "path"))
-        self._durations = Timings(
-            "smg_http_request_duration_seconds",
-            "From a request's head to its answer's last byte.",
-            ("method", "path"),
-            buckets,
-        )
-        self._responses = Counts(
-            "smg_http_responses_total", "Answers by outcome.", ("path", "status_code", "error_code")
-        )
-        return self._requests, self._durations, self._responses
-
-    def _of_inference(self, buckets: Sequence[float]) -> Iterable[Collector]:
-        self._routed = Counts("smg_router_requests_total", "Inference requests.", ("model", "endpoint", "streaming"))
-        self._first_bytes = Timings(
-            "smg_router_ttft_seconds", "From a request's head to its answer's head.", ("model", "endpoint"), buckets
-        )
-        self._tokens = Counts("smg_router_tokens_total", "Tokens counted.", ("model", "endpoint", "token_type"))
-        return self._routed, self._first_bytes, self._tokens
-
-    def _of_workers(self, buckets: Sequence[float]) -> Iterable[Collector]:
-        self._selected = Counts(
-            "smg_worker_selection_total", "Times a worker was picked.", ("worker", "connection_mode")
-        )
-        self._attempts = Timings(
-            "smg_worker_attempt_duration_seconds",
-            "Attempts at workers, from the pick to the end.",
-            ("connection_mode", "outcome"),
-            buckets,
-        )
-        self._retries = Counts("smg_worker_retries_total", "Attempts after a request's first.", (), [()])
-        self._failures = Counts("smg_worker_errors_total", "Attempts that failed.", ("connection_mode", "error_type"))
+    def _of_workers(self) -> Iterable[Collector]:
         self._probes = Counts("smg_worker_health_checks_total", "Health probes.", ("result",), PROBED.values())
         self._moves = Counts("smg_worker_state_changes_total", "Changes of a worker's state.", ("from", "to"))
         self._breaker_moves = Counts(
             "smg_worker_cb_transitions_total", "Changes of a worker's circuit breaker.", ("worker", "from", "to")
         )
-        workers = (self._selected, self._attempts, self._retries, self._failures)
-        return *workers, self._probes, self._moves, self._breaker_moves
+        return self._probes, self._moves, self._breaker_moves
 
     def notify(self, event: Event) -> None:
         """Count ``event``."""
         match event:
             case RequestFinished():
-                self._finished(event)
+                self._requests.note(event, self._known(event.model))
             case AttemptEnded():
-                self._attempted(event)
+                worker = self._fleet().workers.get(event.worker_id)
+                self._attempts.note(event, worker.url if worker else UNKNOWN)
             case ProbeEnded(_, healthy, _):
                 self._probes.of[PROBED[healthy]] += 1
             case WorkerLifeChanged(_, _, old, new, _):
@@ -111,7 +77,8 @@ class MetricsObserver:
             case BreakerMoved(_, url, old, new):
                 self._breaker_moves.of[url, old, new] += 1
             case WorkerRemoved(_, url):
-                self._forget(url)
+                self._breaker_moves.forget("worker", url)
+                self._attempts.forget(url)
             case _:
                 pass
 
@@ -123,37 +90,9 @@ class MetricsObserver:
         """Return all metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
-    def _finished(self, event: RequestFinished) -> None:
-        method = event.method if event.method in METHODS else OTHER
-        self._requests.of[method, event.route] += 1
-        self._durations.observe((method, event.route), event.duration_secs)
-        self._responses.of[event.route, str(event.status), event.error_code or ""] += 1
-        if event.model is not None:
-            self._inferred(event, event.model if event.model in self._fleet().names else OTHER)
-
-    def _inferred(self, event: RequestFinished, model: str) -> None:
-        self._routed.of[model, event.route, "true" if event.streaming else "false"] += 1
-        if event.first_byte_secs is not None and event.error_code is None:
-            self._first_bytes.observe((model, event.route), event.first_byte_secs)
-        if event.prompt_tokens:
-            self._tokens.of[model, event.route, "input"] += event.prompt_tokens
-        if event.completion_tokens:
-            self._tokens.of[model, event.route, "output"] += event.completion_tokens
-
-    def _attempted(self, event: AttemptEnded) -> None:
-        mode = MODES[event.mode]
-        worker = self._fleet().workers.get(event.worker_id)
-        self._selected.of[worker.url if worker else UNKNOWN, mode] += 1
-        self._attempts.observe((mode, OUTCOMES[event.outcome]), event.elapsed_secs)
-        if event.attempt > 1:
-            self._retries.of[()] += 1
-        if event.outcome is Outcome.FAILED:
-            self._failures.of[mode, event.error_code or ""] += 1
-
-    def _forget(self, url: str) -> None:
-        """Let go of the series of a worker that has left."""
-        self._breaker_moves.forget("worker", url)
-        self._selected.forget("worker", url)
+    def _known(self, model: str | None) -> str | None:
+        """Return a model's name if it is served: what callers make up counts as one."""
+        return model if model is None or model in self._fleet().names else OTHER
 
 
 class FleetCollector(Collector):

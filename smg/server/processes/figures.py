@@ -14,7 +14,7 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from smg.server.observers.metrics import UNKNOWN
+from smg.server.observers.attempt_tallies import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

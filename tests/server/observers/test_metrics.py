@@ -74,13 +74,15 @@ def test_attempts_tell_picks_retries_and_failures() -> None:
 
 
 def test_series_of_a_removed_worker_are_dropped() -> None:
-    """What is gone does not stay on the page."""
+    """What is gone does not stay on the page; sums over all workers do not shrink."""
     observer = _observer()
     observer.notify(_attempt())
 
     observer.notify(WorkerRemoved(WORKER, "grpc://a:1"))
 
-    assert not [key for key in _samples(observer) if key[0] == "smg_worker_selection_total"]
+    samples = _samples(observer)
+    assert not [key for key in samples if key[0] == "smg_worker_selection_total"]
+    assert samples["smg_worker_attempt_duration_seconds_count", "grpc", "succeeded"] == 1
 
 
 def test_probes_are_counted_by_result() -> None:

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from smg.server.observers.tallies import Counts, Timings
+from smg.server.observers.tallies import Counts, Spread, Spreads, Sums
 
-BOUNDS = (0.1, 0.5, 2.5)
+BOUNDS = [0.125, 0.5, 2.5, float("inf")]
 SERIES = st.tuples(st.sampled_from(["a", 'b"\n', "c\\"]), st.sampled_from(["x", ""]))
-SECS = st.sampled_from([0.0, 0.05, 0.1, 0.25, 0.5, 2.5, 4.0])
+SECS = st.sampled_from([0.0, 0.0625, 0.125, 0.25, 0.5, 2.5, 4.0])
 
 
 def page(*collectors) -> list[str]:
@@ -35,14 +35,27 @@ def test_counts_show_as_the_librarys_do(happened):
     assert page(ours) == page(theirs)
 
 
-@given(st.lists(st.tuples(SERIES, SECS)))
-def test_timings_show_as_the_librarys_do(happened):
-    """Buckets, counts and sums; a time equal to a bound is within it."""
-    ours = Timings("t_seconds", "About t.", ("one", "two"), BOUNDS)
+@given(st.lists(st.tuples(SERIES, st.integers(1, 3))))
+def test_sums_show_as_the_librarys_counters_do(happened):
+    """Parts of one series are one."""
+    ours = Sums("n_total", "About n.", ("one", "two"), lambda: happened)
+    theirs = Counter("n_total", "About n.", ("one", "two"), registry=None)
+    for series, count in happened:
+        theirs.labels(*series).inc(count)
+
+    assert page(ours) == page(theirs)
+
+
+@given(st.lists(st.tuples(SERIES, st.lists(SECS, min_size=1))))
+def test_spreads_show_as_the_librarys_histograms_do(happened):
+    """Buckets, counts and sums; a time equal to a bound is within it, and parts of one series are one."""
+    parts = [(series, Spread(BOUNDS)) for series, _ in happened]
+    ours = Spreads("t_seconds", "About t.", ("one", "two"), lambda: parts, bounds=BOUNDS)
     theirs = Histogram("t_seconds", "About t.", ("one", "two"), buckets=BOUNDS, registry=None)
-    for series, secs in happened:
-        ours.observe(series, secs)
-        theirs.labels(*series).observe(secs)
+    for (series, times), (_, spread) in zip(happened, parts, strict=True):
+        for secs in times:
+            spread.note(BOUNDS, secs)
+            theirs.labels(*series).observe(secs)
 
     assert page(ours) == page(theirs)
 
