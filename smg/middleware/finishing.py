@@ -39,8 +39,9 @@ class Running:
             raise DrainingError("the gateway is shutting down")
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  (each request has one)
+        if not self._tasks:
+            self._idle.clear()
         self._tasks.add(task)
-        self._idle.clear()
         return task
 
     def leave(self, task: asyncio.Task[Any]) -> None:

@@ -40,7 +40,7 @@ def stamp(handler: Handler, *, id_headers: Sequence[str], clock: Clock) -> Handl
 
 def _fresh_id() -> str:
     """Return 128 random bits: from the generator that is seeded by the system, since nothing is guarded by them."""
-    return f"{getrandbits(128):032x}"
+    return getrandbits(128).to_bytes(16).hex()
 
 
 def _adopted(request: Request, names: tuple[bytes, ...]) -> str | None:

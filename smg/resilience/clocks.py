@@ -69,6 +69,11 @@ class RanOut:
         return f"the {name} clock ran out: {self.limit_secs:g} s allowed, {self.elapsed_secs:.3f} s elapsed"
 
 
+def shortest_secs(settings: ClockSettings) -> float:
+    """Return the shortest of the clocks that a mark begins; the others begin with the exchange."""
+    return min(settings.first_byte_secs, settings.first_token_secs, settings.between_chunks_secs)
+
+
 class Clocks:
     """The clocks of one exchange.
 

@@ -138,8 +138,3 @@ class ClockSettings(Slice, frozen=True, kw_only=True, forbid_unknown_fields=True
     total_secs: Positive = 1800.0
     override_floor_secs: Positive = 0.1
     override_ceiling_secs: NotNegative = 0.0
-
-    @property
-    def shortest_secs(self) -> float:
-        """The shortest of the clocks that a mark begins; the others begin with the exchange."""
-        return min(self.first_byte_secs, self.first_token_secs, self.between_chunks_secs)

@@ -10,7 +10,7 @@ import re
 
 from smg.core.errors import BadFramingError
 from smg.core.request import RawHeaders  # noqa: TC001  (the types of pure functions are read with them)
-from smg.wire.http_head import CLEAN, FIELD, HEAD_END, LENGTH, unpadded
+from smg.wire.http_head import CLEAN, FIELD, HEAD_END, is_length, unpadded
 
 MAX_HEAD_BYTES = 64 << 10
 MAX_FIELDS = 256
@@ -59,7 +59,7 @@ def read_answer_head(block: bytes) -> AnswerHead:
         BadFramingError: It is not plain HTTP/1, or is framed in two ways.
     """
     line = LINE.match(block)
-    if line is None or len(block) > MAX_HEAD_BYTES or block.translate(None, CLEAN):
+    if line is None or len(block) > MAX_HEAD_BYTES or block.translate(CLEAN) != block:
         raise _malformed()
     status = int(line[2])
     headers = _fields(block, line.end() - 1)
@@ -125,7 +125,7 @@ def _framing(fields: dict[bytes, bytes]) -> tuple[int | None, bool]:
     length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
     if coding is not None and (length is not None or coding.lower() != b"chunked"):
         raise _malformed()
-    if length is not None and not LENGTH.fullmatch(length):
+    if length is not None and not is_length(length):
         raise _malformed()
     return None if length is None else int(length), coding is not None
 

@@ -47,7 +47,8 @@ NAMES = 512
 
 _CONNECTION_LENGTH = len(b"connection")
 
-CARRIED = bytes(byte for byte in range(256) if byte == 0x09 or (byte >= 0x20 and byte != 0x7F))  # noqa: PLR2004
+CARRIED = bytes(byte if byte == 0x09 or (byte >= 0x20 and byte != 0x7F) else 0x20 for byte in range(256))  # noqa: PLR2004
+"""Changes what is a control character, and nothing else."""
 
 
 def upstream_headers(
@@ -84,9 +85,11 @@ def request_head(start: str, host: bytes, headers: Iterable[tuple[bytes, bytes]]
         headers: All other fields.
         length: Bytes of the body; None where there is none.
     """
-    fields = b"".join([b"%b: %b\r\n" % field for field in headers])
-    end = b"\r\n" if length is None else b"content-length: %d\r\n\r\n" % length
-    return b"%b HTTP/1.1\r\nhost: %b\r\n%b%b" % (start.encode(), host, fields, end)
+    parts = [start.encode(), b" HTTP/1.1\r\nhost: ", host, b"\r\n"]
+    for name, value in headers:
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(b"\r\n" if length is None else b"content-length: %d\r\n\r\n" % length)
+    return b"".join(parts)
 
 
 def downstream_headers(headers: RawHeaders) -> RawHeaders:
@@ -135,7 +138,7 @@ def _passes_down(name: bytes) -> bool:
 def check_carried(fields: Iterable[tuple[bytes, bytes]]) -> None:
     """Refuse fields that not every way to a worker would carry as they are."""
     block = b"".join(chain.from_iterable(fields))
-    if block.translate(None, CARRIED):
+    if block.translate(CARRIED) != block:
         raise InvalidRequestError("a header field holds a control character")
     if not block.isascii():
         _check_utf_8(fields)

@@ -44,8 +44,9 @@ class Line(Generic[T]):
         self._unused.set()
 
     def __enter__(self) -> T:
+        if not self._users:
+            self._unused.clear()
         self._users += 1
-        self._unused.clear()
         return self.inner
 
     def __exit__(

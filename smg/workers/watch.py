@@ -20,7 +20,7 @@ from smg.core.errors import (
     TotalTimeoutError,
     UpstreamTimeoutError,
 )
-from smg.resilience.clocks import ClockKind, Clocks
+from smg.resilience.clocks import ClockKind, Clocks, shortest_secs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -83,7 +83,7 @@ class Watch:
         self._own = own or settings
         self._loop = asyncio.get_running_loop()
         self._clocks = Clocks(settings, self._loop.time(), stream=stream, total_from=began_at)
-        self._shortest_secs = settings.shortest_secs
+        self._shortest_secs = shortest_secs(settings)
         self._ran_out: RanOut | None = None
 
     def __enter__(self) -> Self:

@@ -146,9 +146,10 @@ class Worker(ABC):
         if ticket is None:
             self.places.give()
             raise LeaseRefusedError("the worker is not trusted now")
+        if not self.in_flight:
+            self._idle.clear()
         self.in_flight += 1
         self.tokens_in_flight += tokens
-        self._idle.clear()
         return ticket
 
     def vacate(self, tokens: int) -> None:

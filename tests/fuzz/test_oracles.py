@@ -25,11 +25,11 @@ def twice(reader, sent, finish):
 
 BREAKS = {
     "front-doubled": (http_head, "SINGLE", frozenset()),
-    "front-length": (http_head, "LENGTH", re.compile(b".*", re.DOTALL)),
+    "front-line": (http_head, "LINE", re.compile(rb"([A-Z]{1,24}) (.*?) HTTP/1\.([01])\r\n")),
     "streams": (event_relay, "LONGEST_EDGE", 0),
     "generations": (StreamReader, "_end", twice),
     "facts": (http_facts, "positive", lambda *values: next(iter(values), None)),
-    "bodies": (guard, "surely_at_most", lambda *_: 1),
+    "bodies": (guard, "BRACES_AS_BRACKETS", bytes(range(256))),
 }
 """What is broken, and how; a row's name begins with its target's."""
 

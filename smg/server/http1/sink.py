@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from smg.core.request import ReplyHead
 
@@ -163,16 +163,21 @@ class HttpSink:
 
     def _framed(self, head: ReplyHead) -> bytes:
         line = STATUS_LINES.get(head.status) or b"HTTP/1.1 %d Unknown\r\n" % head.status
-        lines = [line, *[b"%b: %b\r\n" % field for field in head.headers], self._date(), *self._framing(head)]
-        block = b"".join(lines)
-        if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines) or NUL in block:
+        parts = [line]
+        for name, value in head.headers:
+            parts += (name, b": ", value, b"\r\n")
+        block = b"".join(parts)
+        lines = 1 + len(head.headers)
+        if block.count(b"\n") != lines or block.count(b"\r") != lines or NUL in block:
             raise RuntimeError("a field of the answer's head holds a line break or a zero")
-        return block + b"\r\n"
+        return b"".join((block, self._date(), self._length(head), self._option(), b"\r\n"))
 
-    def _framing(self, head: ReplyHead) -> Iterator[bytes]:
+    def _length(self, head: ReplyHead) -> bytes:
         if head.length is not None and head.status != NO_CONTENT:
-            yield b"content-length: %d\r\n" % head.length
-        elif self._chunked:
-            yield CHUNKED
-        if self.keep_alive != self._modern:
-            yield KEEP_ALIVE if self.keep_alive else CLOSE
+            return b"content-length: %d\r\n" % head.length
+        return CHUNKED if self._chunked else b""
+
+    def _option(self) -> bytes:
+        if self.keep_alive == self._modern:
+            return b""
+        return KEEP_ALIVE if self.keep_alive else CLOSE
