@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from smg.core.errors import BadFramingError
@@ -12,6 +13,8 @@ PLAIN = re.compile(r"(?:/[A-Za-z0-9_-]+)+")
 BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 AMBIGUOUS = re.compile(r"%2f|%5c|%00|[\\#\x00-\x20\x7f]", re.IGNORECASE)
 ENCODED_SLASH = re.compile(r"%2f", re.IGNORECASE)
+TARGETS = 256
+"""How many are remembered; those that callers make up push each other out."""
 ONE_NAME = "/v1/models/"
 """What follows is one name to its end; names of models hold slashes, which some clients encode."""
 
@@ -23,7 +26,7 @@ def split_target(target: str) -> tuple[str, str]:
         BadFramingError: Two servers could read the path differently: dot segments, encoded slashes outside of a
             model's name, control characters, broken escapes, bytes that are not UTF-8.
     """
-    if PLAIN.fullmatch(target):
+    if _is_plain(target):
         return target, ""
     if absolute := ABSOLUTE.match(target):
         target = target[absolute.end() :] or "/"
@@ -34,6 +37,11 @@ def split_target(target: str) -> tuple[str, str]:
     if not {".", ".."}.isdisjoint(path.split("/")):
         raise BadFramingError("the path is not in normal form")
     return path, query
+
+
+@lru_cache(TARGETS)
+def _is_plain(target: str) -> bool:
+    return PLAIN.fullmatch(target) is not None
 
 
 def _but_for_names(raw: str) -> str:

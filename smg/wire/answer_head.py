@@ -10,7 +10,8 @@ import re
 
 from smg.core.errors import BadFramingError
 from smg.core.request import RawHeaders  # noqa: TC001  (the types of pure functions are read with them)
-from smg.wire.http_head import CLEAN, FIELD, HEAD_END, is_length, unpadded
+from smg.wire.http_fields import HEAD_END, read_fields
+from smg.wire.http_head import CLEAN, is_length
 
 MAX_HEAD_BYTES = 64 << 10
 MAX_FIELDS = 256
@@ -62,7 +63,9 @@ def read_answer_head(block: bytes) -> AnswerHead:
     if line is None or len(block) > MAX_HEAD_BYTES or block.translate(CLEAN) != block:
         raise _malformed()
     status = int(line[2])
-    headers = _fields(block, line.end() - 1)
+    headers = read_fields(block, line.end())
+    if len(headers) > MAX_FIELDS:
+        raise _malformed()
     fields = first_values(headers)
     length, chunked = _framing(fields)
     if status in BODILESS or status < 200:  # noqa: PLR2004
@@ -99,14 +102,6 @@ def final_head(data: bytes) -> tuple[AnswerHead | None, bytes]:
     if len(data) - start > MAX_HEAD_BYTES:
         raise _malformed()
     return None, data[start:]
-
-
-def _fields(block: bytes, start: int) -> RawHeaders:
-    fields = FIELD.findall(block, start)
-    # Each match takes one line break, so as many as there are lines means that every line is a field.
-    if len(fields) != block.count(b"\n") - 2 or len(fields) > MAX_FIELDS:
-        raise _malformed()
-    return unpadded(fields, block)
 
 
 def first_values(headers: RawHeaders) -> dict[bytes, bytes]:

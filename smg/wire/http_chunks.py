@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from smg.core.errors import BadFramingError, PayloadTooLargeError
-from smg.wire.http_head import TOKEN
+from smg.wire.http_fields import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,12 +20,10 @@ from smg.core.errors import (
     UnsupportedMediaTypeError,
 )
 from smg.core.request import RawHeaders  # noqa: TC001  (the types of pure functions are read with them)
+from smg.wire.http_fields import read_fields
 
-HEAD_END = b"\r\n\r\n"
-TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 LINE = re.compile(rb"([A-Z]{1,24}) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])\r\n")
 BEGUN_LINE = re.compile(rb"[A-Z]{1,24}+(?: [\x21\x22\x24-\x7e]*+(?: [HTP/1.0]{0,8})?)?\r?")
-FIELD = re.compile(rb"\n(" + TOKEN + rb"):[ \t]*+([^\r]*+)\r(?=\n)")
 HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 MAX_LENGTH_DIGITS = 18
 CLEAN = bytes(byte if byte in b"\t\r\n" or (byte >= 0x20 and byte != 0x7F) else 0x20 for byte in range(256))  # noqa: PLR2004
@@ -101,7 +99,7 @@ def read_head(block: bytes, limits: HeadLimits) -> Head:
     line = LINE.match(block)
     if line is None or line[1] in UNSERVED_METHODS or block.translate(CLEAN) != block:
         raise BadFramingError("the request is not plain http/1.1")
-    headers = _fields(block, line.end() - 1)
+    headers = read_fields(block, line.end())
     fields = _learn(headers)
     modern = line[3] == b"1"
     _check_host(fields.get(b"host"), modern=modern)
@@ -147,23 +145,6 @@ def _too_long(line: bytes, limits: HeadLimits) -> GatewayError:
     if BEGUN_LINE.fullmatch(line):
         return TargetTooLongError(f"the request line is longer than {limits.line_bytes} bytes")
     return BadFramingError("the request is not plain http/1.1")
-
-
-def _fields(block: bytes, start: int) -> RawHeaders:
-    """Return the fields of ``block``, whose first one stands behind the line break at ``start``."""
-    fields = FIELD.findall(block, start)
-    # Each match takes one line break, so as many as there are lines means that every line is a field.
-    if len(fields) != block.count(b"\n") - 2:
-        raise BadFramingError("a field of the request is malformed")
-    return unpadded(fields, block)
-
-
-def unpadded(fields: list[tuple[bytes, bytes]], block: bytes) -> RawHeaders:
-    """Return the fields of ``block`` without the blanks behind their values, which are rare."""
-    # Not ``in``: that tries the bytes as a number first, and the exception costs ten times the search.
-    if block.find(b" \r") < 0 and block.find(b"\t\r") < 0:
-        return tuple(fields)
-    return tuple((name, value.rstrip(b" \t")) for name, value in fields)
 
 
 def _learn(headers: RawHeaders) -> dict[bytes, bytes]:

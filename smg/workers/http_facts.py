@@ -30,6 +30,14 @@ VLLM_GAUGES = {
 _SAMPLE = re.compile(r"([a-z:_]+)(?:\{.*\})? ([0-9]{1,18}(?:\.[0-9]*)?(?:e[+-]?[0-9]{1,2})?)")
 
 
+def read_object(worker_id: WorkerId, body: bytes) -> dict[str, Any]:
+    """Return one JSON object; raises UpstreamError."""
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UpstreamError(worker_id, "the worker did not answer in JSON", retry=Retry.NEVER) from error
+
+
 class Asked(Protocol):
     """An engine that answers GETs."""
 

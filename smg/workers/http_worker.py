@@ -14,7 +14,7 @@ from smg.core.words import ConnectionMode, Runtime
 from smg.wire.splice import set_field
 from smg.workers.exchange import Exchange
 from smg.workers.http_answer import Outgoing, Reach
-from smg.workers.http_facts import discover_facts, model_words, read_loads, server_words
+from smg.workers.http_facts import discover_facts, model_words, read_loads, read_object, server_words
 from smg.workers.http_pool import control_pool, data_pool
 from smg.workers.tls import ssl_context
 from smg.workers.transport import Transport
@@ -159,12 +159,7 @@ class HttpWorker(Worker):
     async def ask_object(self, path: str) -> dict[str, Any] | None:
         """GET ``path`` as one JSON object; None where there is no such path; raises UpstreamError."""
         body = await self.ask(path)
-        if body is None:
-            return None
-        try:
-            return msgspec.json.decode(body, type=dict[str, Any])
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise UpstreamError(self.id, "the worker did not answer in JSON", retry=Retry.NEVER) from error
+        return None if body is None else read_object(self.id, body)
 
     async def _first(self, paths: Sequence[str]) -> dict[str, Any]:
         """Return the first object there is; an empty one if the engine has none of these paths."""

@@ -19,8 +19,7 @@ from smg.wire.secrets import shows
 from smg.wire.sse import data_event
 from smg.wire.told import BrokenJsonError, told_error
 from smg.workers.grpc_calls import decode
-from smg.workers.http_facts import discover_facts, model_words, read_loads, server_words
-from smg.workers.http_worker import HttpWorker
+from smg.workers.http_facts import discover_facts, model_words, read_loads, read_object, server_words
 from tests.fuzz.frames import PARTING, finished, framed, unframed
 from tests.fuzz.target import Target
 
@@ -52,8 +51,8 @@ class Engine:
 
     async def ask_object(self, path: str) -> dict[str, Any] | None:
         """Return an object, read as the worker does."""
-        worker: Any = self
-        return await HttpWorker.ask_object(worker, path)
+        body = await self.ask(path)
+        return None if body is None else read_object(self.id, body)
 
 
 def run(data: bytes) -> None:

@@ -22,7 +22,8 @@ from smg.server.http1.intake import Intake
 from smg.server.http1.outlet import Outlet
 from smg.server.http1.sink import HttpSink
 from smg.server.target import split_target
-from smg.wire.http_head import HEAD_END, Head, check_begun, read_head
+from smg.wire.http_fields import HEAD_END
+from smg.wire.http_head import Head, check_begun, read_head
 
 if TYPE_CHECKING:
     from smg.core.request import Handler
