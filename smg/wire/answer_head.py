@@ -63,7 +63,7 @@ def read_answer_head(block: bytes) -> AnswerHead:
     if line is None or len(block) > MAX_HEAD_BYTES or block.translate(CLEAN) != block:
         raise _malformed()
     status = int(line[2])
-    headers = read_fields(block, line.end())
+    headers = read_fields(block)
     if len(headers) > MAX_FIELDS:
         raise _malformed()
     fields = first_values(headers)

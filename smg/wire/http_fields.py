@@ -16,18 +16,17 @@ NAMES = 512
 BLANKS = b" \t"
 
 
-def read_fields(block: bytes, begin: int) -> RawHeaders:
-    """Return the fields of ``block``, a whole head, from the byte ``begin`` on: they stand behind its first line.
+def read_fields(block: bytes) -> RawHeaders:
+    """Return the fields of ``block``, a whole head: they stand behind its first line.
 
     Raises:
         BadFramingError: A line is no field, is folded, or holds half of a line break.
     """
-    part = block[begin : -len(HEAD_END)]
-    lines = part.split(b"\r\n") if part else []
-    breaks = len(lines) + 2  # of the first line, and of the empty one
+    lines = block[: -len(HEAD_END)].split(b"\r\n")
+    breaks = len(lines) + 1  # each line's, and the empty one's
     if block.count(b"\n") != breaks or block.count(b"\r") != breaks:
         raise BadFramingError("a line of the head holds half of a line break")
-    return tuple([_field(line) for line in lines])
+    return tuple([_field(line) for line in lines[1:]])
 
 
 def _field(line: bytes) -> tuple[bytes, bytes]:

@@ -99,7 +99,7 @@ def read_head(block: bytes, limits: HeadLimits) -> Head:
     line = LINE.match(block)
     if line is None or line[1] in UNSERVED_METHODS or block.translate(CLEAN) != block:
         raise BadFramingError("the request is not plain http/1.1")
-    headers = read_fields(block, line.end())
+    headers = read_fields(block)
     fields = _learn(headers)
     modern = line[3] == b"1"
     _check_host(fields.get(b"host"), modern=modern)
