@@ -35,7 +35,7 @@ COMPILED = {
     "smg/server/observers": "attempt_tallies log_lines logs metrics request_tallies tallies",
     "smg/wire": (
         "answer_body answer_head caps codings event_relay fields guard headers http_chunks http_fields http_head"
-        " routing splice sse told"
+        " reasons routing splice sse told"
     ),
     "smg/workers": (
         "cooldown detection exchange fleet grpc_channel grpc_generation grpc_worker http_answer http_exchange http_pool"

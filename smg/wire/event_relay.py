@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 
-from smg.wire.choices import A_REASON, choices_finished
+from smg.wire.choices import choices_finished
+from smg.wire.reasons import shows_reason
 from smg.wire.sse import EventTooLargeError, SseFramer
 from smg.wire.told import BrokenJsonError, ToldError, told_error
 
@@ -73,13 +74,14 @@ class EventRelay:
         return events
 
     def _noted(self, events: bytes) -> bytes:
-        if b"[DONE]" in events and (done := _DONE.search(events)) is not None:
+        # Not ``in``: that tries the bytes as a number first, and the exception costs more than the search.
+        if events.find(b"[DONE]") >= 0 and (done := _DONE.search(events)) is not None:
             self.done = self.ended = True
             edge = _EDGE.search(events, done.end())
             events = events if edge is None else events[: edge.end()]
-        if b'"error"' in events:
+        if events.find(b'"error"') >= 0:
             events = self._up_to_error(events)
-        if b'"finish_reason"' in events and A_REASON.search(events) is not None:
+        if shows_reason(events):
             self.finished |= choices_finished(events)
         return events
 
