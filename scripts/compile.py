@@ -29,14 +29,19 @@ COMPILED = {
     "smg/policies": "least_load load passthrough policy power_of_two random_choice round_robin table",
     "smg/resilience": "backoff breaker bucket budget clock_headers clocks gate window",
     "smg/routers": "attempt attempts event_stream http_router judge plain_answer tries",
+    "smg/routers/grpc": (
+        "chat choice completions embeddings generate generation_job job outputs router run tally tokenization"
+    ),
     "smg/server": "routes target",
     "smg/server/handlers": "inference",
     "smg/server/http1": "connection crowd intake memory outlet sink",
     "smg/server/observers": "attempt_tallies log_lines logs metrics request_tallies tallies",
+    "smg/text": "detokenize stops",
     "smg/wire": (
         "answer_body answer_head caps codings event_relay fields guard headers http_chunks http_fields http_head"
         " reasons routing splice sse told"
     ),
+    "smg/wire/openai": "chat_answers chunks completion_answers",
     "smg/workers": (
         "cooldown detection exchange fleet grpc_channel grpc_generation grpc_worker http_answer http_exchange http_pool"
         " http_worker lean_answer lean_connection lean_exchange lease life registry transport watch worker"
@@ -113,6 +118,8 @@ def build(folder: Path) -> int:
         with chdir(ROOT), redirect_stdout(said), redirect_stderr(said):
             # As fast as with more of the compiler's effort, and made sooner.
             modules = mypycify(sources(), opt_level="1", debug_level="0", target_dir=str(folder), group_name=LIBRARY)
+            for module in modules:
+                module.extra_compile_args.append("-Wno-all")  # to look for what deserves a warning takes twice as long
             command = Distribution({"ext_modules": modules}).get_command_obj("build_ext")
             command.inplace, command.build_temp, command.build_lib = True, str(folder), str(folder)
             command.ensure_finalized()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+import msgspec
+
 
 class ConstraintKind(Enum):
     """Grammar families by which an answer can be constrained."""
@@ -121,8 +123,7 @@ class Finish:
     matched: str | int | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class Delta:
+class Delta(msgspec.Struct, kw_only=True):
     """New tokens of one answer.
 
     Attributes:
@@ -135,9 +136,9 @@ class Delta:
     """
 
     index: int = 0
-    token_ids: list[int] = field(default_factory=list)
-    logprobs: list[TokenLogprob] = field(default_factory=list)
-    prompt_logprobs: list[TokenLogprob] = field(default_factory=list)
+    token_ids: list[int] = []
+    logprobs: list[TokenLogprob] = []
+    prompt_logprobs: list[TokenLogprob] = []
     prompt_tokens: int = 0
     cached_tokens: int = 0
     finish: Finish | None = None

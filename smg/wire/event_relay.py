@@ -23,6 +23,7 @@ _EDGES = (re.compile(rb"\n(?:\r\n|\n|\r(?!\n))"), re.compile(rb"\r\r\n?"))
 _DONE = re.compile(rb"(?:\A|[\r\n])data: ?\[DONE\][ \t]*(?=[\r\n])")
 _DATA = re.compile(rb"(?:\A|[\r\n])data")
 LONGEST_EDGE = 4
+BEFORE_MARK = len(b"\ndata: ")
 
 
 class EventRelay:
@@ -75,7 +76,8 @@ class EventRelay:
 
     def _noted(self, events: bytes) -> bytes:
         # Not ``in``: that tries the bytes as a number first, and the exception costs more than the search.
-        if events.find(b"[DONE]") >= 0 and (done := _DONE.search(events)) is not None:
+        mark = events.find(b"[DONE]")
+        if mark >= 0 and (done := _DONE.search(events, max(0, mark - BEFORE_MARK))) is not None:
             self.done = self.ended = True
             edge = _EDGE.search(events, done.end())
             events = events if edge is None else events[: edge.end()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from smg.core.errors import InvalidRequestError
-from smg.core.generation import Generation
+from smg.core.generation import Generation, Sampling
 from smg.routers.grpc.choice import Choice
 from smg.routers.grpc.job import Job, context_length
 from smg.routers.grpc.outputs import Streamed, Whole
@@ -23,7 +23,6 @@ from smg.wire.openai.chunks import UsageWishes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from smg.core.generation import Sampling
     from smg.core.request import InferenceRequest, Sink
     from smg.core.words import Runtime
     from smg.routers.grpc.job import Kit

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from smg.core.clock import Clock
 from smg.resilience.clock_headers import with_overrides
 from smg.routers.grpc.encoding import Reader
+from smg.text.encoder import Encoder
 from smg.workers.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from smg.core.clock import Clock
     from smg.core.errors import GatewayError
     from smg.core.request import InferenceRequest, Sink
     from smg.routers.grpc.run import Watching
-    from smg.text.encoder import Encoder
     from smg.wire.engines.dialect import Dialect
     from smg.workers.grpc_worker import GrpcWorker
 

@@ -56,8 +56,8 @@ class GrpcRouter(Router):
     def _job(self, request: InferenceRequest) -> Job:
         make = JOBS.get(request.endpoint)
         if make is None:
-            error = f"this model's engines do not serve {request.endpoint.value}"
-            return UnservableJob(UnsupportedEndpointError(error))
+            text = f"this model's engines do not serve {request.endpoint.value}"
+            return UnservableJob(UnsupportedEndpointError(text))
         try:
             return make(request, self._kit)
         except UnsupportedFieldError as error:
