@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from smg.routers import http_router
-from smg.routers.grpc.run import Run
+from smg.wire.openai import chat_answers
 from tests.faults import profile
 from tests.faults.back.book import until
 from tests.faults.back.facing import facing, good, ready
@@ -77,14 +77,9 @@ async def test_probe_slot_comes_back(mode, script, then):
             await served_again(scene)
 
 
-def fail(*_: object) -> None:
-    """Stand in for code of ours with a bug."""
-    raise RuntimeError("a bug of ours")
-
-
 OURS: dict[str, tuple[object, str, object, Callable[[Answer], None]]] = {
     "http": (http_router, "STREAMED", None, functools.partial(refused_by, (500,))),
-    "grpc": (Run, "take", fail, functools.partial(broken, said="")),
+    "grpc": (chat_answers, "PLAIN_END", None, functools.partial(broken, said="")),
 }
 """What the gateway handles an answer with, what is there in its stead, and what a caller gets then."""
 
