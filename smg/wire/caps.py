@@ -17,7 +17,7 @@ from smg.wire.shapes import MAX_ANSWERS, MAX_TOKENS, Sampling
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from smg.wire.shapes import Asked, JsonLimits
+    from smg.wire.shapes import JsonLimits, Scalars
 
 Fields: TypeAlias = "Mapping[str, msgspec.Raw]"
 
@@ -35,7 +35,7 @@ _integers = msgspec.json.Decoder(int | list[int] | None)
 _samplings = msgspec.json.Decoder(Sampling | list[Sampling] | None)
 
 
-def check_counts(endpoint: Endpoint, counts: Asked, limits: JsonLimits) -> None:
+def check_counts(endpoint: Endpoint, counts: Scalars, limits: JsonLimits) -> None:
     """Refuse the first number that is beyond its cap; ``param`` of the InvalidRequestError names it, as of all here."""
     least = 0 if endpoint is Endpoint.COMPLETIONS else 1
     check_count("top_logprobs", counts.top_logprobs, 0, limits.max_top_logprobs)

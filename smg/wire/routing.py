@@ -12,7 +12,7 @@ from smg.core.words import Endpoint
 from smg.wire.caps import LISTS, NATIVE, check_counts, check_lists, check_native
 from smg.wire.fields import read_fields, refuse_repeats
 from smg.wire.guard import check_json, steps_of_check
-from smg.wire.shapes import Asked, RoutingFields
+from smg.wire.shapes import RoutingFields, Scalars
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -42,7 +42,7 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 _encoder = msgspec.json.Encoder()
-_asked = msgspec.json.Decoder(Asked)
+_asked = msgspec.json.Decoder(Scalars)
 
 
 def read_routing(endpoint: Endpoint, body: bytes, limits: JsonLimits) -> RoutingFields:
@@ -77,7 +77,7 @@ def read_checked(endpoint: Endpoint, body: bytes, limits: JsonLimits, most_value
     return RoutingFields(model=asked.model and check_model(asked.model), stream=bool(asked.stream))
 
 
-def read_scalars(fields: Fields, names: Iterable[str]) -> Asked:
+def read_scalars(fields: Fields, names: Iterable[str]) -> Scalars:
     """Decode the fields of these names, put together to an object of their own.
 
     Raises:

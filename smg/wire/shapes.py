@@ -40,7 +40,7 @@ class JsonLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 raise ValueError(f"{name} must be at least 1")
 
 
-class Asked(msgspec.Struct):
+class Scalars(msgspec.Struct):
     """The fields of a request's top level that are no lists, by the names that callers use; null is like absent."""
 
     model: str | None = None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from smg.workers.watch import Watch
 
 
-class Asked:
+class OutgoingCall:
     """What is asked of an engine.
 
     Attributes:
@@ -58,14 +58,14 @@ class GrpcGeneration(AbstractAsyncContextManager["GenerationStream"]):
         self,
         worker_id: WorkerId,
         line: Line[grpc.aio.Channel],
-        asked: Asked,
+        outgoing: OutgoingCall,
         watch: Watch,
         abort: Callable[[str], None],
     ) -> None:
         """Take the parts; ``abort`` has the engine told to stop what has that id."""
         self._worker_id = worker_id
         self._line = line
-        self._asked = asked
+        self._outgoing = outgoing
         self._watch = watch
         self._abort = abort
         self._answer: GenerationStream | None = None
@@ -89,17 +89,17 @@ class GrpcGeneration(AbstractAsyncContextManager["GenerationStream"]):
         self._leave(kind, error, traceback)
 
     def _begun(self, channel: grpc.aio.Channel) -> GenerationStream:
-        asked = self._asked
+        outgoing = self._outgoing
         with grpc_errors(self._worker_id):
-            call = begin(channel, asked.dialect.generate, asked.request, metadata=asked.metadata)
+            call = begin(channel, outgoing.dialect.generate, outgoing.request, metadata=outgoing.metadata)
         self._watch.sent()
-        return GenerationStream(self._worker_id, asked.dialect, asked.generation, call, self._watch)
+        return GenerationStream(self._worker_id, outgoing.dialect, outgoing.generation, call, self._watch)
 
     def _leave(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._answer is not None and self._answer.close():
-            self._abort(self._asked.generation.request_id)
+            self._abort(self._outgoing.generation.request_id)
         try:
             self._watch.__exit__(kind, error, traceback)
         finally:

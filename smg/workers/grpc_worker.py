@@ -23,7 +23,7 @@ from smg.wire.engines.table import DIALECTS, by_service_order
 from smg.wire.engines.telling import as_dict
 from smg.workers.grpc_calls import stream, unary
 from smg.workers.grpc_channel import ChannelTransport, open_channel
-from smg.workers.grpc_generation import Asked, GrpcGeneration
+from smg.workers.grpc_generation import GrpcGeneration, OutgoingCall
 from smg.workers.grpc_verdicts import UnknownCallError
 from smg.workers.spec import ModelCard
 from smg.workers.tls import channel_credentials
@@ -128,9 +128,9 @@ class GrpcWorker(Worker):
         """
         dialect = self.dialect
         request = dialect.generate_request(generation)
-        asked = Asked(generation, dialect, request, self._metadata(generation.request_id))
+        outgoing = OutgoingCall(generation, dialect, request, self._metadata(generation.request_id))
         watch = watch or Watch(self.id, self.settings.timeouts, stream=generation.stream)
-        return GrpcGeneration(self.id, self._line(self._data), asked, watch, self._abort_later)
+        return GrpcGeneration(self.id, self._line(self._data), outgoing, watch, self._abort_later)
 
     async def embed(
         self, request_id: str, prompt_ids: list[int], prompt_text: str, watch: Watch | None = None

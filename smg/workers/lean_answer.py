@@ -55,7 +55,7 @@ class LeanAnswer(HttpAnswer):
         self._failure: Exception | None = None
         self._keep_alive = False
         self._ended = self._lost = self._paused = self._unsent = False
-        connection.listener = self
+        connection.receiver = self
 
     # What the exchange asks for.
 

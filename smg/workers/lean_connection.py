@@ -21,7 +21,7 @@ READ_BYTES = 64 << 10
 """Read at once: left to itself a loop reads four times as much, all of which a slow caller's answer would hold."""
 
 
-class Listener(Protocol):
+class Receiver(Protocol):
     """An exchange, as its connection sees it."""
 
     def arrived(self, data: bytes) -> None:
@@ -43,11 +43,11 @@ class LeanConnection(asyncio.BufferedProtocol):
     Attributes:
         transport: What an exchange writes to.
         fresh: No exchange has gone over it before the one that runs.
-        listener: The exchange that runs; None at rest.
+        receiver: The exchange that runs; None at rest.
         rested_at: The loop's time when the last one ended.
     """
 
-    __slots__ = ("_connection", "_own", "_shelf", "fresh", "listener", "rested_at", "transport")
+    __slots__ = ("_connection", "_own", "_shelf", "fresh", "receiver", "rested_at", "transport")
 
     def __init__(self, shelf: Shelf, lent: Lent) -> None:
         self._shelf = shelf
@@ -55,13 +55,13 @@ class LeanConnection(asyncio.BufferedProtocol):
         self._own = lent.connection.protocol
         self.transport = cast("asyncio.Transport", lent.connection.transport)
         self.fresh = lent.fresh
-        self.listener: Listener | None = None
+        self.receiver: Receiver | None = None
         self.rested_at = 0.0
         self.transport.set_protocol(self)
 
     def rest(self) -> None:
         """End an exchange after which another may follow."""
-        self.listener = None
+        self.receiver = None
         self.fresh = False
         self._shelf.put(self)
 
@@ -72,7 +72,7 @@ class LeanConnection(asyncio.BufferedProtocol):
 
     def discard(self) -> None:
         """Close it now."""
-        self.listener = None
+        self.receiver = None
         self.transport.abort()
         self._connection.close()
 
@@ -82,27 +82,27 @@ class LeanConnection(asyncio.BufferedProtocol):
 
     @override
     def buffer_updated(self, nbytes: int) -> None:
-        if self.listener is not None:
-            self.listener.arrived(self._shelf.space[:nbytes].tobytes())
+        if self.receiver is not None:
+            self.receiver.arrived(self._shelf.space[:nbytes].tobytes())
         else:
             self.transport.abort()  # nobody asked for that, and it would pass for the next answer
 
     @override
     def pause_writing(self) -> None:
-        if self.listener is not None:
-            self.listener.clogged(True)
+        if self.receiver is not None:
+            self.receiver.clogged(True)
 
     @override
     def resume_writing(self) -> None:
-        if self.listener is not None:
-            self.listener.clogged(False)
+        if self.receiver is not None:
+            self.receiver.clogged(False)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         if self._own is not None:
             self._own.connection_lost(exc)
-        if self.listener is not None:
-            self.listener.cut(exc)
+        if self.receiver is not None:
+            self.receiver.cut(exc)
         else:
             self._connection.close()
 
