@@ -39,7 +39,7 @@ COMPILED = {
     "smg/text": "detokenize stops",
     "smg/wire": (
         "answer_body answer_head caps codings event_relay fields guard headers http_chunks http_fields http_head"
-        " reasons routing splice sse told"
+        " routing splice sse told"
     ),
     "smg/wire/openai": "chat_answers chunks completion_answers",
     "smg/workers": (
@@ -119,7 +119,7 @@ def build(folder: Path) -> int:
             # As fast as with more of the compiler's effort, and made sooner.
             modules = mypycify(sources(), opt_level="1", debug_level="0", target_dir=str(folder), group_name=LIBRARY)
             for module in modules:
-                module.extra_compile_args.append("-Wno-all")  # to look for what deserves a warning takes twice as long
+                module.extra_compile_args.append("-Wno-all")  # to look for what deserves a warning takes thrice as long
             command = Distribution({"ext_modules": modules}).get_command_obj("build_ext")
             command.inplace, command.build_temp, command.build_lib = True, str(folder), str(folder)
             command.ensure_finalized()

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from smg.resilience.settings import ClockSettings
 
 
-NEVER = float("inf")
-
-
 class ClockKind(Word):
     """Which clock; the value is the word in settings, headers, error codes and metrics."""
 
@@ -132,10 +129,7 @@ class Clocks:
 
     def next_deadline(self) -> float:
         """Return the reading at which the first of the clocks runs out unless a mark comes before."""
-        nearest = NEVER
-        for _, start, limit in self._running():
-            nearest = min(nearest, start + limit)
-        return nearest
+        return min([start + limit for _, start, limit in self._running()])
 
     def expired(self, now: float) -> RanOut | None:
         """Return the clock that has run out first by ``now``, if any has."""

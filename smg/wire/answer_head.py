@@ -10,7 +10,7 @@ import re
 
 from smg.core.errors import BadFramingError
 from smg.core.request import RawHeaders  # noqa: TC001  (the types of pure functions are read with them)
-from smg.wire.http_fields import HEAD_END, read_fields
+from smg.wire.http_fields import HEAD_END, head_fields
 from smg.wire.http_head import CLEAN, is_length
 
 MAX_HEAD_BYTES = 64 << 10
@@ -63,7 +63,7 @@ def read_answer_head(block: bytes) -> AnswerHead:
     if line is None or len(block) > MAX_HEAD_BYTES or block.translate(CLEAN) != block:
         raise _malformed()
     status = int(line[2])
-    headers = read_fields(block)
+    headers = head_fields(block)
     if len(headers) > MAX_FIELDS:
         raise _malformed()
     fields = first_values(headers)

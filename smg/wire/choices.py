@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from smg.core.words import Endpoint
-from smg.wire.reasons import shows_reason
 from smg.wire.sse import SseFramer
 
 if TYPE_CHECKING:
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
 
 MOST_CHOICES = 1 << 16
 """Choices of a stream that are told apart; an index beyond is not noted."""
+
+A_REASON = re.compile(rb'"finish_reason"\s*:\s*["{]')
+"""A reason to finish that is not null."""
 
 _MANY = re.compile(rb'[ \t\r\n]*\[[ \t\r\n]*["\[{]')
 
@@ -110,8 +112,8 @@ _event = msgspec.json.Decoder(_Event)
 
 
 def choices_finished(events: bytes) -> set[int]:
-    """Return the choices that show in these whole events why they finished; for events of which ``shows_reason``."""
-    shown = [data for data in SseFramer(len(events) + 1).feed(events) if shows_reason(data)]
+    """Return the choices that show in these whole events why they finished; for events that hold ``A_REASON``."""
+    shown = [data for data in SseFramer(len(events) + 1).feed(events) if A_REASON.search(data)]
     return {index for data in shown for index in _finished(data) if index < MOST_CHOICES}
 
 

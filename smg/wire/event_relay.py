@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import re
 
-from smg.wire.choices import choices_finished
-from smg.wire.reasons import shows_reason
+from smg.wire.choices import A_REASON, choices_finished
 from smg.wire.sse import EventTooLargeError, SseFramer
 from smg.wire.told import BrokenJsonError, ToldError, told_error
 
@@ -83,7 +82,7 @@ class EventRelay:
             events = events if edge is None else events[: edge.end()]
         if events.find(b'"error"') >= 0:
             events = self._up_to_error(events)
-        if shows_reason(events):
+        if A_REASON.search(events) is not None:
             self.finished |= choices_finished(events)
         return events
 

@@ -16,7 +16,7 @@ NAMES = 512
 BLANKS = b" \t"
 
 
-def read_fields(block: bytes) -> RawHeaders:
+def head_fields(block: bytes) -> RawHeaders:
     """Return the fields of ``block``, a whole head: they stand behind its first line.
 
     Raises:

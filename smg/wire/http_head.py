@@ -20,7 +20,7 @@ from smg.core.errors import (
     UnsupportedMediaTypeError,
 )
 from smg.core.request import RawHeaders  # noqa: TC001  (the types of pure functions are read with them)
-from smg.wire.http_fields import read_fields
+from smg.wire.http_fields import head_fields
 
 LINE = re.compile(rb"([A-Z]{1,24}) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])\r\n")
 BEGUN_LINE = re.compile(rb"[A-Z]{1,24}+(?: [\x21\x22\x24-\x7e]*+(?: [HTP/1.0]{0,8})?)?\r?")
@@ -99,7 +99,7 @@ def read_head(block: bytes, limits: HeadLimits) -> Head:
     line = LINE.match(block)
     if line is None or line[1] in UNSERVED_METHODS or block.translate(CLEAN) != block:
         raise BadFramingError("the request is not plain http/1.1")
-    headers = read_fields(block)
+    headers = head_fields(block)
     fields = _learn(headers)
     modern = line[3] == b"1"
     _check_host(fields.get(b"host"), modern=modern)

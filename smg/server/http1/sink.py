@@ -20,6 +20,7 @@ KEEP_ALIVE = b"connection: keep-alive\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 NUL = 0
+"""As a number: ``in`` tries bytes as one first, and pays for the exception."""
 
 
 class WallDate:
