@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 SUFFIX: str = sysconfig.get_config_var("EXT_SUFFIX")
 COMPILED = {
-    "smg/core": "clock observers request",
+    "smg/core": "clock observers request words",
     "smg/middleware": "authenticate cors failures finishing record stamp",
     "smg/policies": "least_load load passthrough policy power_of_two random_choice round_robin table",
     "smg/resilience": "backoff breaker bucket budget clock_headers clocks gate window",
@@ -34,7 +34,7 @@ COMPILED = {
     ),
     "smg/server": "routes target",
     "smg/server/handlers": "inference",
-    "smg/server/http1": "connection crowd intake memory outlet sink",
+    "smg/server/http1": "connection crowd intake memory outlet service sink",
     "smg/server/observers": "attempt_tallies log_lines logs metrics request_tallies tallies",
     "smg/text": "detokenize stops",
     "smg/wire": (
@@ -43,8 +43,8 @@ COMPILED = {
     ),
     "smg/wire/openai": "chat_answers chunks completion_answers",
     "smg/workers": (
-        "cooldown detection exchange fleet grpc_channel grpc_generation grpc_worker http_answer http_exchange http_pool"
-        " http_worker lean_answer lean_connection lean_exchange lease life registry transport watch worker"
+        "alarms cooldown detection exchange fleet grpc_channel grpc_generation grpc_worker http_answer http_exchange"
+        " http_pool http_worker lean_answer lean_connection lean_exchange lease life registry transport watch worker"
     ),
 }
 """What every request passes through; docs/adr/0018-compiled-modules.md says what of it stays as written, and why."""

@@ -47,7 +47,6 @@ TOGETHER = {
     "server/observers/attempt_tallies.py": "server/observers/test_metrics.py",
     "server/observers/request_tallies.py": "server/observers/test_metrics.py",
     "server/observers/log_lines.py": "server/observers/test_logs.py",
-    "wire/http_fields.py": "wire/test_http_head.py",
     "wire/shapes.py": "wire/test_routing.py",
     "workers/birth.py": "workers/test_worker.py",
     "workers/detection.py": "workers/test_registry.py",

@@ -7,12 +7,16 @@ listener or protocol the request came through.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from smg.core.words import Endpoint, WorkerId
 
 RawHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
 """Header fields in the order they came, names as they were spelt, repeated names kept."""
+
+HEADS: Final = 512
+"""How many heads are remembered, and what was drawn from each: what a peer says once it says again. Those that others
+make up push each other out."""
 
 # Written out, since each request makes one of each: what dataclasses and named tuples generate is not compiled.
 
@@ -122,15 +126,18 @@ class ReplyHead:
     """Status and fields of an answer; framing fields (content-length, transfer-encoding) are the front's.
 
     Attributes:
+        headers: Fields that may come again with other answers; how they stand on the wire is remembered.
         length: Body bytes, when known before the first of them; None streams.
+        own: Fields of this answer alone.
     """
 
-    __slots__ = ("headers", "length", "status")
+    __slots__ = ("headers", "length", "own", "status")
 
-    def __init__(self, status: int, headers: RawHeaders, length: int | None = None) -> None:
+    def __init__(self, status: int, headers: RawHeaders, length: int | None = None, own: RawHeaders = ()) -> None:
         self.status = status
         self.headers = headers
         self.length = length
+        self.own = own
 
 
 class Sink(Protocol):

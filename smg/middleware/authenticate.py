@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.core.errors import ForbiddenError, UnauthenticatedError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from smg.core.request import Handler, Request, Sink
     from smg.middleware.settings import CallerSettings
 
-BEARER = b"bearer "
+BEARER: Final = b"bearer "
 
 
 class Access(Enum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.core.request import ReplyHead, reply
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from smg.core.request import Handler, RawHeaders, Request, Sink
 
-METHODS = b"GET, POST, PUT, PATCH, DELETE"
-EXPOSED = b"x-request-id, x-smg-routed-worker-id, x-smg-error-code, retry-after"
-MAX_AGE_SECS = b"600"
-PREFIX = b"access-control-"
+METHODS: Final = b"GET, POST, PUT, PATCH, DELETE"
+EXPOSED: Final = b"x-request-id, x-smg-routed-worker-id, x-smg-error-code, retry-after"
+MAX_AGE_SECS: Final = b"600"
+PREFIX: Final = b"access-control-"
 
 
 def cors(handler: Handler, *, origins: Sequence[str]) -> Handler:
@@ -41,7 +41,7 @@ def _opened(origin: bytes, head: ReplyHead) -> ReplyHead:
     """Tell the browser that its page may read the answer."""
     kept = tuple(field for field in head.headers if not field[0].lower().startswith(PREFIX))
     opened = (*_open_to(origin), (b"access-control-expose-headers", EXPOSED))
-    return ReplyHead(head.status, (*kept, *opened), head.length)
+    return ReplyHead(head.status, (*kept, *opened), head.length, head.own)
 
 
 def _allow(request: Request, sink: Sink, origin: bytes) -> None:

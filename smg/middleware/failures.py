@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.core.errors import GatewayError, UpstreamRejectedError
 from smg.core.events import TaskFailed
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from smg.core.events import Observer
     from smg.core.request import Handler, RawHeaders, ReplyHead, Request, Sink
 
-EVENT_STREAM = b"text/event-stream"
+EVENT_STREAM: Final = b"text/event-stream"
 
 
 def failures(handler: Handler, *, observer: Observer) -> Handler:

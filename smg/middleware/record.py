@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.core.events import RequestFinished
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from smg.core.events import Observer
     from smg.core.request import Handler, Request, Sink
 
-CALLER_LEFT_STATUS = 499
-CALLER_LEFT_CODE = "client_closed_request"
+CALLER_LEFT_STATUS: Final = 499
+CALLER_LEFT_CODE: Final = "client_closed_request"
 
 
 def record(handler: Handler, *, clock: Clock, observer: Observer) -> Handler:

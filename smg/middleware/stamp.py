@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from functools import partial
 from random import getrandbits
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.core.request import ReplyHead
+from smg.wire.headers import REQUEST_ID, ROUTED_WORKER_ID
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -15,11 +16,7 @@ if TYPE_CHECKING:
     from smg.core.clock import Clock
     from smg.core.request import Handler, Request, Sink
 
-USABLE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-
-REQUEST_ID = b"x-request-id"
-ROUTED_WORKER_ID = b"x-smg-routed-worker-id"
-STAMPS = frozenset({REQUEST_ID, ROUTED_WORKER_ID})
+USABLE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
 def stamp(handler: Handler, *, id_headers: Sequence[str], clock: Clock) -> Handler:
@@ -55,8 +52,7 @@ def _stamped(request: Request, clock: Clock, head: ReplyHead) -> ReplyHead:
     """Put the request's and the worker's ids on the head, and note that it was given."""
     trail = request.trail
     trail.status, trail.first_byte_at = head.status, clock.now()
-    kept = [field for field in head.headers if field[0].lower() not in STAMPS]
-    kept.append((REQUEST_ID, request.id.encode()))
+    own = (*head.own, (REQUEST_ID, request.id.encode()))
     if trail.worker_id:
-        kept.append((ROUTED_WORKER_ID, trail.worker_id.encode()))
-    return ReplyHead(head.status, tuple(kept), head.length)
+        own += ((ROUTED_WORKER_ID, trail.worker_id.encode()),)
+    return ReplyHead(head.status, head.headers, head.length, own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.core.errors import ConfigError
 from smg.policies.least_load import LeastLoad
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MAX_MODELS = 4096
 
-BUILDERS: Mapping[str, Callable[[Random], Policy]] = {
+BUILDERS: Final[Mapping[str, Callable[[Random], Policy]]] = {
     "round_robin": lambda _: RoundRobin(),
     "random": RandomChoice,
     "power_of_two": PowerOfTwo,
@@ -28,7 +28,7 @@ BUILDERS: Mapping[str, Callable[[Random], Policy]] = {
     "passthrough": lambda _: Passthrough(),
 }
 
-POLICY_NAMES = tuple(BUILDERS)
+POLICY_NAMES: Final = tuple(BUILDERS)
 
 
 def build_policy(name: str, rng: Random) -> Policy:

@@ -10,16 +10,16 @@ import re
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from random import Random
 
-RETRY_AFTER_CAP_SECS = 5.0
+RETRY_AFTER_CAP_SECS: Final = 5.0
 """Longest wait for a worker's sake: beyond it the caller is better told."""
 
-_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
-_MAX_DATE_CHARS = 64
+_SECONDS: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
+_MAX_DATE_CHARS: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ Rules of the file:
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.core.words import Outcome
 from smg.resilience.window import SlidingCount
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from smg.core.clock import Clock
     from smg.resilience.settings import BreakerSettings
 
-BUCKETS = 10
-JITTER_RATIO = 0.2
+BUCKETS: Final = 10
+JITTER_RATIO: Final = 0.2
 
 
 class BreakerState(Enum):
@@ -56,7 +56,7 @@ class Move(Enum):
     PROBED_BUSY = "probed_busy"
 
 
-TRANSITIONS: Mapping[tuple[BreakerState, Move], BreakerState] = {
+TRANSITIONS: Final[Mapping[tuple[BreakerState, Move], BreakerState]] = {
     (BreakerState.CLOSED, Move.TRIPPED): BreakerState.OPEN,
     (BreakerState.OPEN, Move.COOLED): BreakerState.HALF_OPEN,
     (BreakerState.OPEN, Move.RECOVERED): BreakerState.HALF_OPEN,

@@ -9,7 +9,7 @@ moves it on once more, so that both tokens are gone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.resilience.shares import Mark
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from smg.core.clock import Clock
     from smg.resilience.settings import BucketSettings
 
-ROUNDING_SECS = 1e-6
+ROUNDING_SECS: Final = 1e-6
 """What adding times may be off by: whoever waited as told must pass."""
 
 

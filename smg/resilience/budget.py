@@ -7,7 +7,7 @@ bucket: requests are counted over one bucket less, retries over one more, and so
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.resilience.window import SlidingCount
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from smg.core.clock import Clock
     from smg.resilience.settings import BudgetSettings
 
-BUCKETS = 20
+BUCKETS: Final = 20
 
 
 class RetryBudget:

@@ -6,20 +6,21 @@ A wish within the operator's bounds is followed; beyond them the bound holds. Wh
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from smg.core.errors import InvalidRequestError
+from smg.core.request import HEADS, RawHeaders
 from smg.resilience.clocks import ClockKind
 
 if TYPE_CHECKING:
-    from smg.core.request import RawHeaders
     from smg.resilience.settings import ClockSettings
 
-PREFIX = b"x-smg-timeout-"
-_FIELDS = {PREFIX + kind.value.replace("_", "-").encode(): f"{kind.value}_secs" for kind in ClockKind}
-_SECONDS = re.compile(rb"[0-9]{1,9}(\.[0-9]{1,9})?")
+PREFIX: Final = b"x-smg-timeout-"
+_FIELDS: Final = {PREFIX + kind.value.replace("_", "-").encode(): f"{kind.value}_secs" for kind in ClockKind}
+_SECONDS: Final = re.compile(rb"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 def with_overrides(settings: ClockSettings, headers: RawHeaders) -> ClockSettings:
@@ -28,8 +29,14 @@ def with_overrides(settings: ClockSettings, headers: RawHeaders) -> ClockSetting
     Raises:
         InvalidRequestError: A field names no clock, comes twice, or is not a number of seconds above 0.
     """
-    if b" ".join([name for name, _ in headers]).lower().find(PREFIX) < 0:  # ``in`` tries the bytes as a number first
+    if not (wishes := _wishes(headers)):
         return settings
+    return msgspec.structs.replace(settings, **{field: _clamped(settings, field, secs) for field, secs in wishes})
+
+
+@lru_cache(HEADS)
+def _wishes(headers: RawHeaders) -> tuple[tuple[str, float], ...]:
+    """Return what is wished for: clocks and seconds."""
     wishes: dict[str, float] = {}
     for raw, value in headers:
         name = raw.lower()
@@ -37,8 +44,8 @@ def with_overrides(settings: ClockSettings, headers: RawHeaders) -> ClockSetting
             field = _FIELDS.get(name)
             if field is None or field in wishes:
                 raise _refusal(name, "comes twice" if field else "names no clock")
-            wishes[field] = _clamped(settings, field, _seconds(name, value))
-    return msgspec.structs.replace(settings, **wishes)
+            wishes[field] = _seconds(name, value)
+    return tuple(wishes.items())
 
 
 def _seconds(name: bytes, value: bytes) -> float:

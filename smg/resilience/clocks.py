@@ -20,7 +20,7 @@ Clocks that run out at the same instant are told in the order of the table.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from smg.core.words import Word
 
@@ -69,9 +69,13 @@ class RanOut:
         return f"the {name} clock ran out: {self.limit_secs:g} s allowed, {self.elapsed_secs:.3f} s elapsed"
 
 
+Running: TypeAlias = tuple[ClockKind, float, float]
+"""A clock that runs: which, when it was started, and what it is set to."""
+
+
 def shortest_secs(settings: ClockSettings) -> float:
     """Return the shortest of the clocks that a mark begins; the others begin with the exchange."""
-    return min(settings.first_byte_secs, settings.first_token_secs, settings.between_chunks_secs)
+    return min(settings.first_byte_secs, min(settings.first_token_secs, settings.between_chunks_secs))  # noqa: PLW3301
 
 
 class Clocks:
@@ -129,11 +133,12 @@ class Clocks:
 
     def next_deadline(self) -> float:
         """Return the reading at which the first of the clocks runs out unless a mark comes before."""
-        return min([start + limit for _, start, limit in self._running()])
+        _, start, limit = self._first()
+        return start + limit
 
     def expired(self, now: float) -> RanOut | None:
         """Return the clock that has run out first by ``now``, if any has."""
-        kind, start, limit = min(self._running(), key=lambda running: running[1] + running[2])
+        kind, start, limit = self._first()
         if now < start + limit:
             return None
         return RanOut(kind, limit, now - start, blames=kind is not ClockKind.TOTAL or self._blames(now, limit))
@@ -143,17 +148,21 @@ class Clocks:
         silent = self.phase is not Phase.FLOWING and self.phase is not Phase.PAUSED
         return silent and now - self.began_at >= total_secs / 2
 
-    def _running(self) -> list[tuple[ClockKind, float, float]]:
-        """Return each running clock, when it was started, and what it is set to; the total comes last."""
+    def _first(self) -> Running:
+        """Return the clock of those running that runs out first."""
         phase, settings = self.phase, self._settings
-        running: list[tuple[ClockKind, float, float]] = []
-        if phase is Phase.CONNECTING:
-            running.append((ClockKind.CONNECT, self.began_at, settings.connect_secs))
-        if phase is Phase.WAITING:
-            running.append((ClockKind.FIRST_BYTE, self.sent_at, settings.first_byte_secs))
-        if self._stream and (phase is Phase.WAITING or phase is Phase.SILENT):
-            running.append((ClockKind.FIRST_TOKEN, self.sent_at, settings.first_token_secs))
+        first = (ClockKind.TOTAL, self._total_from, settings.total_secs)
         if phase is Phase.FLOWING:
-            running.append((ClockKind.BETWEEN_CHUNKS, self.alive_at, settings.between_chunks_secs))
-        running.append((ClockKind.TOTAL, self._total_from, settings.total_secs))
-        return running
+            first = _sooner((ClockKind.BETWEEN_CHUNKS, self.alive_at, settings.between_chunks_secs), first)
+        if self._stream and (phase is Phase.WAITING or phase is Phase.SILENT):
+            first = _sooner((ClockKind.FIRST_TOKEN, self.sent_at, settings.first_token_secs), first)
+        if phase is Phase.WAITING:
+            first = _sooner((ClockKind.FIRST_BYTE, self.sent_at, settings.first_byte_secs), first)
+        if phase is Phase.CONNECTING:
+            first = _sooner((ClockKind.CONNECT, self.began_at, settings.connect_secs), first)
+        return first
+
+
+def _sooner(one: Running, other: Running) -> Running:
+    """Return which of two clocks runs out first, and of two that do so together the first."""
+    return one if one[1] + one[2] <= other[1] + other[2] else other

@@ -7,7 +7,7 @@ again where nobody else is left. Nothing is retried once the caller has seen a b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.core.errors import (
     ConnectTimeoutError,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from smg.routers.router import Router
     from smg.workers.worker import Worker
 
-RETRY_AFTER_SECS = 1.0
+RETRY_AFTER_SECS: Final = 1.0
 """When a caller may come back to a model whose workers are all out: a probe may have brought one back."""
 
 

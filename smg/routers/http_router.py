@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from typing_extensions import override
@@ -16,7 +16,7 @@ from smg.routers.judge import Judge
 from smg.routers.plain_answer import EVENTS, PlainAnswer
 from smg.routers.router import Router
 from smg.wire.codings import unasked
-from smg.wire.headers import downstream_headers, upstream_headers
+from smg.wire.headers import REQUEST_ID, downstream_headers, upstream_headers
 from smg.wire.splice import set_field
 from smg.workers.http_worker import HttpWorker
 from smg.workers.watch import Watch
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from smg.core.errors import GatewayError
-    from smg.core.request import InferenceRequest, Sink
+    from smg.core.request import InferenceRequest, RawHeaders, Sink
     from smg.routers.settings import StreamSettings
     from smg.workers.fleet import Fleet
     from smg.workers.http_answer import HttpAnswer
     from smg.workers.lease import Lease
     from smg.workers.worker import Worker
 
-STREAMED = frozenset({EVENTS, b"application/json"})
+STREAMED: Final = frozenset({EVENTS, b"application/json"})
 """What an asked-for stream may come as; some servers cannot stream, and answer whole."""
 
-LACKING = frozenset({(Runtime.VLLM, Endpoint.GENERATE)})
+LACKING: Final = frozenset({(Runtime.VLLM, Endpoint.GENERATE)})
 """Paths that an engine's HTTP server does not have; such a worker is not asked while others can be."""
 
-LACKED = frozenset(endpoint for _, endpoint in LACKING)
+LACKED: Final = frozenset(endpoint for _, endpoint in LACKING)
 
 
 class HttpRouter(Router):
@@ -75,13 +75,14 @@ class HttpRouter(Router):
     @override
     async def dispatch(self, worker: Worker, request: InferenceRequest, sink: Sink, lease: Lease) -> None:
         assert isinstance(worker, HttpWorker)  # noqa: S101  (one of our own candidates)
-        headers, body = self._outgoing(worker, request)
-        own = worker.settings.timeouts
-        clocks = with_overrides(own, request.headers)
-        watch = Watch(worker.id, clocks, stream=request.stream, began_at=request.began_at, own=own)
+        timeouts = worker.settings.timeouts
+        clocks = with_overrides(timeouts, request.headers)
+        watch = Watch(worker.id, clocks, worker.alarms, stream=request.stream, began_at=request.began_at, own=timeouts)
         callers_pass = worker.settings.api_key is None and not self._gateway_auth
         judge = Judge(worker, request, lease, callers_pass=callers_pass)
-        async with worker.exchange("POST", request.path, headers, body, watch=watch) as answer:
+        headers = upstream_headers(request.headers, not callers_pass)
+        own, body = _own(worker, request)
+        async with worker.exchange("POST", request.path, headers, body, own=own, watch=watch) as answer:
             if answer.status >= 400:  # noqa: PLR2004
                 raise await judge.refusal(answer)
             _check_head(request, answer, judge)
@@ -92,14 +93,16 @@ class HttpRouter(Router):
                 await PlainAnswer(request, answer, judge).pass_on(head, sink)
         lease.settle(Outcome.SUCCEEDED)
 
-    def _outgoing(self, worker: HttpWorker, request: InferenceRequest) -> tuple[Sequence[tuple[bytes, bytes]], bytes]:
-        headers = upstream_headers(
-            request.headers, request_id=request.id, api_key=worker.settings.api_key, gateway_auth=self._gateway_auth
-        )
-        body = request.body
-        if (name := worker.canonical(request.model)) != request.model:
-            body = set_field(body, "model", msgspec.json.encode(name))
-        return worker.prepare(headers, body)
+
+def _own(worker: HttpWorker, request: InferenceRequest) -> tuple[RawHeaders, bytes]:
+    """Return the header fields that are this request's alone, and its body as this worker gets it."""
+    own: RawHeaders = ((REQUEST_ID, request.id.encode()),)
+    if (key := worker.settings.api_key) is not None:
+        own += ((b"authorization", b"Bearer " + key.encode()),)
+    body = request.body
+    if (name := worker.canonical(request.model)) != request.model:
+        body = set_field(body, "model", msgspec.json.encode(name))
+    return worker.prepare(own, body)
 
 
 def _check_head(request: InferenceRequest, answer: HttpAnswer, judge: Judge) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.core.errors import (
     Retry,
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from smg.workers.http_worker import HttpWorker
     from smg.workers.lease import Lease
 
-DENIALS = frozenset({401, 403})
-ERROR_BYTES = 1 << 20
+DENIALS: Final = frozenset({401, 403})
+ERROR_BYTES: Final = 1 << 20
 """An error's body may have as many."""
 
-JSON: RawHeaders = ((b"content-type", b"application/json"),)
+JSON: Final[RawHeaders] = ((b"content-type", b"application/json"),)
 
 
 class Judge:

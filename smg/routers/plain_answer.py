@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.core.request import ReplyHead
 from smg.core.words import Endpoint
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from smg.routers.judge import Judge
     from smg.workers.http_answer import HttpAnswer
 
-WHOLE_BYTES = 1 << 20
+WHOLE_BYTES: Final = 1 << 20
 """A plain answer up to this size is read whole before the caller sees its head, so that a worker which breaks off in
 it, or answers with something else, can be replaced."""
 
-OBJECTS = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.EMBEDDINGS})
+OBJECTS: Final = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.EMBEDDINGS})
 """Answered with a JSON object by every engine; elsewhere some answer with an array."""
 
-EVENTS = b"text/event-stream"
-BINARY = (Endpoint.EMBEDDINGS, b"application/octet-stream")
+EVENTS: Final = b"text/event-stream"
+BINARY: Final = (Endpoint.EMBEDDINGS, b"application/octet-stream")
 """Embeddings may be asked for as bare numbers."""
 
 

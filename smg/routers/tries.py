@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.core.errors import Retry, StaleConnectionError, UpstreamError
 from smg.resilience.backoff import Backoff, wait_secs
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from smg.workers.worker import Worker
 
 
-STALE_AT_MOST = 3
+STALE_AT_MOST: Final = 3
 """Stale connections that one request may meet before they count as failures."""
 
 

@@ -6,6 +6,8 @@ import asyncio
 import random
 import time
 from contextlib import AsyncExitStack, suppress
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Self
 
 from smg.core.clock import MonotonicClock
@@ -40,6 +42,7 @@ from smg.workers.factory import WorkerFactory
 from smg.workers.registry import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from smg.core.events import Observer
@@ -156,9 +159,7 @@ class Gateway:
         await self._register()
 
     def _attempts(self, encoder: Encoder, observer: Observer) -> Attempts:
-        def fleet() -> Fleet:
-            return self.registry.fleet
-
+        fleet: Callable[[], Fleet] = partial(attrgetter("fleet"), self.registry)  # asked often: no frame of Python's
         routers = (
             HttpRouter(fleet, self._settings.streams, gateway_auth=bool(self._keys)),
             GrpcRouter(fleet, Kit(encoder, self._clock, time.time)),

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from smg.core.errors import BadFramingError
 
-ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
-PLAIN = re.compile(r"(?:/[A-Za-z0-9_-]+)+")
-BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-AMBIGUOUS = re.compile(r"%2f|%5c|%00|[\\#\x00-\x20\x7f]", re.IGNORECASE)
-ENCODED_SLASH = re.compile(r"%2f", re.IGNORECASE)
-TARGETS = 256
+ABSOLUTE: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9_-]+)+")
+BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+AMBIGUOUS: Final = re.compile(r"%2f|%5c|%00|[\\#\x00-\x20\x7f]", re.IGNORECASE)
+ENCODED_SLASH: Final = re.compile(r"%2f", re.IGNORECASE)
+TARGETS: Final = 256
 """How many are remembered; those that callers make up push each other out."""
-ONE_NAME = "/v1/models/"
+ONE_NAME: Final = "/v1/models/"
 """What follows is one name to its end; names of models hold slashes, which some clients encode."""
 
 

@@ -13,19 +13,19 @@ others drop it.
 from __future__ import annotations
 
 import codecs
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from smg.text.tokenizer import Tokenizer
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 # a character has four bytes at most: a longer wait is for something that will never be whole
-HELD_TOKENS_AT_MOST = 8
-CONTEXT_TOKENS = 5
+HELD_TOKENS_AT_MOST: Final = 8
+CONTEXT_TOKENS: Final = 5
 
-_utf8 = codecs.getincrementaldecoder("utf-8")
+_utf8: Final = codecs.getincrementaldecoder("utf-8")
 
 
 class Detokenizer:

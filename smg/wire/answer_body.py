@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from smg.wire.http_chunks import ChunkedBody
 
 if TYPE_CHECKING:
     from smg.wire.answer_head import AnswerHead
 
-_WHOLE = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
+_WHOLE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
 
 
 class AnswerBody(Protocol):

@@ -6,7 +6,7 @@ What is asked for beyond a cap is refused by the field's name before a worker he
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -21,18 +21,21 @@ if TYPE_CHECKING:
 
 Fields: TypeAlias = "Mapping[str, msgspec.Raw]"
 
-LISTS = {"messages": "max_messages", "tools": "max_tools", "stop": "max_stop"}
+LISTS: Final = {"messages": "max_messages", "tools": "max_tools", "stop": "max_stop"}
 """Fields that may hold a list, and the limit of its length."""
 SAMPLING, ALTERNATIVES = "sampling_params", "top_logprobs_num"
-NATIVE = frozenset({SAMPLING, ALTERNATIVES})
+NATIVE: Final = frozenset({SAMPLING, ALTERNATIVES})
 """Fields of ``/generate`` that say how much is asked for."""
 
 
-SAMPLING_WANTED = {"max_new_tokens": f"an integer of 0 to {MAX_TOKENS}", "n": f"an integer of 1 to {MAX_ANSWERS}"}
+SAMPLING_WANTED: Final = {
+    "max_new_tokens": f"an integer of 0 to {MAX_TOKENS}",
+    "n": f"an integer of 1 to {MAX_ANSWERS}",
+}
 
-_entries = msgspec.json.Decoder(list[msgspec.Raw])
-_integers = msgspec.json.Decoder(int | list[int] | None)
-_samplings = msgspec.json.Decoder(Sampling | list[Sampling] | None)
+_entries: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_integers: Final = msgspec.json.Decoder(int | list[int] | None)
+_samplings: Final = msgspec.json.Decoder(Sampling | list[Sampling] | None)
 
 
 def check_counts(endpoint: Endpoint, counts: Scalars, limits: JsonLimits) -> None:

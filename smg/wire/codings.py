@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from smg.core.request import RawHeaders
 
-IDENTITY = b"identity"
-ALIASES = {b"x-gzip": b"gzip", b"x-compress": b"compress"}
-REFUSED = (b"0", b"0.0", b"0.00", b"0.000")
+IDENTITY: Final = b"identity"
+ALIASES: Final = {b"x-gzip": b"gzip", b"x-compress": b"compress"}
+REFUSED: Final = (b"0", b"0.0", b"0.00", b"0.000")
 
 
 def codings_of(headers: RawHeaders) -> list[bytes]:

@@ -7,7 +7,7 @@ on a field given twice (msgspec keeps the last, others the first), therefore no 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -17,14 +17,14 @@ from smg.wire.guard import NOT_ONE_OBJECT
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-KEY = re.compile(rb'[ \t\r\n]*+[{,][ \t\r\n]*+("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
-END = re.compile(rb"[ \t\r\n]*+\{?[ \t\r\n]*+\}[ \t\r\n]*+")
+KEY: Final = re.compile(rb'[ \t\r\n]*+[{,][ \t\r\n]*+("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
+END: Final = re.compile(rb"[ \t\r\n]*+\{?[ \t\r\n]*+\}[ \t\r\n]*+")
 SHORT_BYTES = 64 << 10
-LEAST_FIELD_BYTES = len(b'"":0,')
-MAX_FIELDS = 1_000
-MAX_NAME_CHARS = 256
+LEAST_FIELD_BYTES: Final = len(b'"":0,')
+MAX_FIELDS: Final = 1_000
+MAX_NAME_CHARS: Final = 256
 
-_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def read_fields(body: bytes) -> dict[str, msgspec.Raw]:

@@ -12,7 +12,7 @@ always counted right.
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.core.errors import InvalidJsonError
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from smg.wire.shapes import JsonLimits
 
 BRACES_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
-STEPS = bytes.maketrans(b"[]", b"\x01\xff")  # one level down, one up, as signed bytes
-NOT_ONE_OBJECT = "the body is not one JSON object"
-WHITESPACE = b" \t\r\n"
-BACKSLASH = ord("\\")
-LONG_BYTES = 64 << 10
-STEP_BYTES = 1 << 20
+STEPS: Final = bytes.maketrans(b"[]", b"\x01\xff")  # one level down, one up, as signed bytes
+NOT_ONE_OBJECT: Final = "the body is not one JSON object"
+WHITESPACE: Final = b" \t\r\n"
+BACKSLASH: Final = ord("\\")
+LONG_BYTES: Final = 64 << 10
+STEP_BYTES: Final = 1 << 20
 """Counted in one step; some milliseconds on a slow machine."""
 FREE_QUOTES, BYTES_PER_QUOTE = 64, 1 << 10
 """Quotes are rare up to so many, and one more for each so many bytes."""
-PLAIN = bytes(byte for byte in range(256) if byte not in b'"\\{}[],:/bfnrtu0123456789')
+PLAIN: Final = bytes(byte for byte in range(256) if byte not in b'"\\{}[],:/bfnrtu0123456789')
 """All but marks, what may stand behind a backslash, and something of each number, ``true``, ``false`` and ``null``."""
-NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]")
+NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]")
 
 
 def check_json(body: bytes, limits: JsonLimits) -> int:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.core.errors import InvalidRequestError
+from smg.core.request import HEADS, RawHeaders
+from smg.wire.http_fields import field_lines, known_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from smg.core.request import RawHeaders
-
-HOP_BY_HOP = frozenset({
+HOP_BY_HOP: Final = frozenset({
     b"connection",
     b"keep-alive",
     b"proxy-authenticate",
@@ -30,72 +30,69 @@ HOP_BY_HOP = frozenset({
     b"transfer-encoding",
     b"upgrade",
 })  # fmt: skip
-REQUEST_ID = b"x-request-id"
-MADE_BY_THE_CLIENT = frozenset({b"host", b"content-length", b"expect", REQUEST_ID})
-MADE_BY_THE_FRONT = frozenset({b"server", b"date", b"content-length", REQUEST_ID})
-OPTIONS = frozenset({b"", b"close", b"keep-alive"})
+REQUEST_ID: Final = b"x-request-id"
+ROUTED_WORKER_ID: Final = b"x-smg-routed-worker-id"
+MADE_BY_THE_CLIENT: Final = frozenset({b"host", b"content-length", b"expect", REQUEST_ID})
+MADE_BY_THE_FRONT: Final = frozenset({b"server", b"date", b"content-length", REQUEST_ID, ROUTED_WORKER_ID})
+OPTIONS: Final = frozenset({b"", b"close", b"keep-alive"})
 """What ``Connection`` says of the connection itself."""
 
-CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
-INTERNAL = (b"x-smg-", b"x-forwarded-", b"x-data-parallel-rank")
+CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key"})
+INTERNAL: Final = (b"x-smg-", b"x-forwarded-", b"x-data-parallel-rank")
 """What only the gateway may say to a worker, however a caller spells it: its own fields, who called, which rank."""
 
-NOTHING: frozenset[bytes] = frozenset()
+NOTHING: Final[frozenset[bytes]] = frozenset()
 
-NAMES = 512
+NAMES: Final = 512
 """How many names of fields are remembered, none longer than a line of a head."""
 
-_CONNECTION_LENGTH = len(b"connection")
+_CONNECTION_LENGTH: Final = len(b"connection")
 
-CARRIED = bytes(byte if byte == 0x09 or (byte >= 0x20 and byte != 0x7F) else 0x20 for byte in range(256))  # noqa: PLR2004
+CARRIED: Final = bytes(byte if byte == 0x09 or (byte >= 0x20 and byte != 0x7F) else 0x20 for byte in range(256))  # noqa: PLR2004
 """Changes what is a control character, and nothing else."""
 
 
-def upstream_headers(
-    headers: RawHeaders, *, request_id: str, api_key: str | None, gateway_auth: bool
-) -> list[tuple[bytes, bytes]]:
-    """Return the fields a worker gets: every value in order, less those that are not for it.
+@lru_cache(HEADS)
+def upstream_headers(headers: RawHeaders, keyless: bool) -> RawHeaders:  # noqa: FBT001  (by words, it is kept slower)
+    """Return which of a caller's fields a worker gets: every value in order, less those that are not for it.
 
     Args:
         headers: As the caller sent them.
-        request_id: Sent as the only ``x-request-id``.
-        api_key: The worker's key; it replaces the caller's credentials. None leaves them.
-        gateway_auth: The caller's credentials were the gateway's own, and are never passed on.
+        keyless: The caller's credentials are not for this worker: they were the gateway's own, or it has its own.
 
     Raises:
         InvalidRequestError: A field is not UTF-8 or holds a control character.
     """
-    passes = _passes_keyless if gateway_auth or api_key is not None else _passes
-    kept = [field for field in headers if passes(field[0])]
+    passes = _passes_keyless if keyless else _passes
+    kept = tuple([field for field in headers if passes(field[0])])
     if named := named_by_connection(headers):
-        kept = [field for field in kept if field[0].lower() not in named]
+        kept = tuple([field for field in kept if field[0].lower() not in named])
     check_carried(kept)
-    kept.append((REQUEST_ID, request_id.encode()))
-    if api_key is not None:
-        kept.append((b"authorization", b"Bearer " + api_key.encode()))
     return kept
 
 
-def request_head(start: str, host: bytes, headers: Iterable[tuple[bytes, bytes]], length: int | None) -> bytes:
+def request_head(start: str, host: bytes, headers: RawHeaders, own: RawHeaders, *, length: int | None) -> bytes:
     """Return the head of a request to a worker.
 
     Args:
         start: Method and path.
         host: What the worker is known by.
-        headers: All other fields.
+        headers: Fields that may come again with other requests.
+        own: All other fields.
         length: Bytes of the body; None where there is none.
     """
-    parts = [start.encode(), b" HTTP/1.1\r\nhost: ", host, b"\r\n"]
-    for name, value in headers:
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(b"\r\n" if length is None else b"content-length: %d\r\n\r\n" % length)
-    return b"".join(parts)
+    end = b"\r\n" if length is None else b"content-length: %d\r\n\r\n" % length
+    return b"".join(
+        (start.encode(), b" HTTP/1.1\r\nhost: ", host, b"\r\n", known_lines(headers), field_lines(own), end)
+    )
 
 
+@lru_cache(HEADS)
 def downstream_headers(headers: RawHeaders) -> RawHeaders:
     """Return the fields of a worker's answer that its caller gets: every value, in order, as it came.
 
-    The worker's ``x-request-id`` is not among them, since the gateway answers with its own.
+    A worker's ``x-request-id`` and, where it is a gateway, its worker's id are not among them, since the gateway
+    answers with its own.
     """
     kept = tuple([field for field in headers if _passes_down(field[0])])
     if named := named_by_connection(headers):

@@ -8,7 +8,7 @@ place of a size 0 the trailer. Each takes what it can use and returns where it s
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.core.errors import BadFramingError, PayloadTooLargeError
 from smg.wire.http_fields import TOKEN
@@ -16,17 +16,17 @@ from smg.wire.http_fields import TOKEN
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EXTRA_BYTES = 8 << 10
-SIZE_BYTES = 18
-VISIBLE = rb"[^\x00-\x08\x0a-\x1f\x7f]*+"
-SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:;" + VISIBLE + rb")?)\r\n")
+EXTRA_BYTES: Final = 8 << 10
+SIZE_BYTES: Final = 18
+VISIBLE: Final = rb"[^\x00-\x08\x0a-\x1f\x7f]*+"
+SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})((?:;" + VISIBLE + rb")?)\r\n")
 """The line before a chunk. The blank that HTTP allows before an extension is refused: readers differ over it."""
 
-FRAMES_NOTHING = rb"(?!(?i:content-length|transfer-encoding):)"
+FRAMES_NOTHING: Final = rb"(?!(?i:content-length|transfer-encoding):)"
 """Who heeds such a field behind the body reads another message."""
 
-TRAILER = re.compile(FRAMES_NOTHING + TOKEN + rb":" + VISIBLE + rb"\r\n")
-BREAK = b"\r\n"
+TRAILER: Final = re.compile(FRAMES_NOTHING + TOKEN + rb":" + VISIBLE + rb"\r\n")
+BREAK: Final = b"\r\n"
 
 
 class ChunkedBody:

@@ -1,19 +1,67 @@
-"""The fields of a head, a request's or an answer's: each a line of its own, with a name, a colon and a value."""
+"""The fields of a head, a request's or an answer's: each a line of its own, with a name, a colon and a value.
+
+Theory: what a peer says in its head it says again in the next one, all but the body's length. So what was read is kept
+with a template of its head, and a head that fits the template is not read again.
+"""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Final
 
 from smg.core.errors import BadFramingError
-from smg.core.request import RawHeaders  # noqa: TC001  (the types of pure functions are read with them)
+from smg.core.request import HEADS, RawHeaders
 
-HEAD_END = b"\r\n\r\n"
-TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-NAME = re.compile(TOKEN)
-NAMES = 512
+HEAD_END: Final = b"\r\n\r\n"
+TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+NAME: Final = re.compile(TOKEN)
+NAMES: Final = 512
 """How many are remembered; those that others make up push each other out."""
-BLANKS = b" \t"
+BLANKS: Final = b" \t"
+LENGTH: Final = b"\r\ncontent-length:"
+MAX_LENGTH_DIGITS: Final = 18
+TEMPLATE_BYTES: Final = 4 << 10
+"""Of a head that is kept, at most; it stays as long as the connection."""
+UNBROKEN: Final = bytes(byte if byte not in b"\r\n\0" else 0x20 for byte in range(256))
+"""Changes what ends a line or a text, and nothing else; to look for it by ``find`` and ``count`` costs thrice that."""
+
+
+class HeadTemplate:
+    """A head, without its last two line breaks, whose body's length is left open."""
+
+    __slots__ = ("_before", "_behind")
+
+    def __init__(self, before: bytes, behind: bytes) -> None:
+        """Take what stands before the length's digits and behind them."""
+        self._before = before
+        self._behind = behind
+
+    def length(self, block: bytes) -> int | None:
+        """Return the length in a head that says the same but for it; None where it says anything else."""
+        begin, end = len(self._before), len(block) - len(self._behind)
+        if not begin < end <= begin + MAX_LENGTH_DIGITS:
+            return None
+        digits = block[begin:end]
+        if block[:begin] != self._before or block[end:] != self._behind or not digits.isdigit():
+            return None
+        return int(digits.decode())
+
+
+def template_of(block: bytes) -> HeadTemplate | None:
+    """Return the template of a good head; None where it has no length, or more than one, or is too large to keep."""
+    before, _, behind = block.lower().partition(LENGTH)
+    value = behind.partition(b"\r\n")[0]
+    digits = value.strip(BLANKS)
+    if not is_length(digits) or behind.partition(LENGTH)[1] or len(block) > TEMPLATE_BYTES:
+        return None
+    begin = len(before) + len(LENGTH) + value.find(digits)
+    return HeadTemplate(block[:begin], block[begin + len(digits) :])
+
+
+def is_length(value: bytes) -> bool:
+    """Tell whether a field's value is a length: digits and nothing else, and not too many."""
+    return value.isdigit() and len(value) <= MAX_LENGTH_DIGITS
 
 
 def head_fields(block: bytes) -> RawHeaders:
@@ -29,6 +77,11 @@ def head_fields(block: bytes) -> RawHeaders:
     return tuple([_field(line) for line in lines[1:]])
 
 
+def without_length(fields: RawHeaders) -> RawHeaders:
+    """Return all fields but the body's length."""
+    return tuple([field for field in fields if field[0].lower() != b"content-length"])
+
+
 def _field(line: bytes) -> tuple[bytes, bytes]:
     name, colon, value = line.partition(b":")
     if not colon or not _is_name(name):
@@ -39,3 +92,22 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
 @lru_cache(NAMES)
 def _is_name(name: bytes) -> bool:
     return NAME.fullmatch(name) is not None
+
+
+def field_lines(fields: RawHeaders) -> bytes:
+    """Return fields as they stand in a head.
+
+    Raises:
+        ValueError: One holds a line break or a zero, and would say more than it is.
+    """
+    said, lines = b"", b""
+    for name, value in fields:
+        said = said + name + value
+        lines = lines + name + b": " + value + b"\r\n"
+    if said.translate(UNBROKEN) != said:
+        raise ValueError("a field holds a line break or a zero")
+    return lines
+
+
+known_lines: Final = lru_cache(HEADS)(field_lines)
+"""The same, remembered: for fields that come again."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from smg.core.errors import (
     BadFramingError,
@@ -20,19 +21,18 @@ from smg.core.errors import (
     UnsupportedMediaTypeError,
 )
 from smg.core.request import RawHeaders  # noqa: TC001  (the types of pure functions are read with them)
-from smg.wire.http_fields import head_fields
+from smg.wire.http_fields import HEAD_END, HeadTemplate, head_fields, is_length, template_of, without_length
 
 LINE = re.compile(rb"([A-Z]{1,24}) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])\r\n")
-BEGUN_LINE = re.compile(rb"[A-Z]{1,24}+(?: [\x21\x22\x24-\x7e]*+(?: [HTP/1.0]{0,8})?)?\r?")
-HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
-MAX_LENGTH_DIGITS = 18
-CLEAN = bytes(byte if byte in b"\t\r\n" or (byte >= 0x20 and byte != 0x7F) else 0x20 for byte in range(256))  # noqa: PLR2004
+BEGUN_LINE: Final = re.compile(rb"[A-Z]{1,24}+(?: [\x21\x22\x24-\x7e]*+(?: [HTP/1.0]{0,8})?)?\r?")
+HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+CLEAN: Final = bytes(byte if byte in b"\t\r\n" or (byte >= 0x20 and byte != 0x7F) else 0x20 for byte in range(256))  # noqa: PLR2004
 """Changes what is a control character, and nothing else; looking whether a translation deletes costs twice as much."""
 SINGLE = frozenset({b"content-length", b"content-type", b"host", b"transfer-encoding"})
-LISTS = frozenset({b"connection", b"content-encoding", b"expect", b"upgrade"})
-HOSTS = 256
+LISTS: Final = frozenset({b"connection", b"content-encoding", b"expect", b"upgrade"})
+HOSTS: Final = 256
 """How many good or bad names are remembered; those that callers make up push each other out."""
-UNSERVED_METHODS = frozenset({b"CONNECT", b"PRI", b"TRACE"})
+UNSERVED_METHODS: Final = frozenset({b"CONNECT", b"PRI", b"TRACE"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,8 @@ class Head:
     Attributes:
         target: As it was sent, visible ASCII only.
         modern: HTTP/1.1, not 1.0.
-        fields: The first value of each field, by its name in lower case; a list of values where HTTP makes one of them.
+        headers: All fields but the length.
+        fields: The first value of each, by its name in lower case; a list of values where HTTP makes one of them.
         length: Bytes of body, 0 where there is none; None means that it comes in chunks.
         keep_alive: The caller wants to go on with the connection, and in HTTP.
         expects: The caller sends the body only when invited.
@@ -85,6 +86,39 @@ class Head:
         self.keep_alive = keep_alive
         self.expects = expects
 
+    def sized(self, length: int) -> Head:
+        """Return the same for a body of ``length``."""
+        return Head(
+            self.method,
+            self.target,
+            modern=self.modern,
+            headers=self.headers,
+            fields=self.fields,
+            length=length,
+            keep_alive=self.keep_alive,
+            expects=self.expects,
+        )
+
+
+class HeadReader:
+    """Reads the heads of one connection; one that says what the last one said, but for its length, is not read anew."""
+
+    __slots__ = ("_last", "_template")
+
+    def __init__(self) -> None:
+        self._template: HeadTemplate | None = None
+        self._last: Head | None = None
+
+    def read(self, block: bytes, limits: HeadLimits) -> Head:
+        """Return what a head says, given without its last two line breaks; raises as ``read_head``."""
+        length = None if self._template is None else self._template.length(block)
+        if length is not None and self._last is not None:
+            return self._last.sized(length)
+        head = read_head(block + HEAD_END, limits)
+        if (template := template_of(block)) is not None:
+            self._template, self._last = template, head
+        return head
+
 
 def read_head(block: bytes, limits: HeadLimits) -> Head:
     """Return what ``block``, which ends with its first empty line, says.
@@ -102,15 +136,16 @@ def read_head(block: bytes, limits: HeadLimits) -> Head:
     headers = head_fields(block)
     fields = _learn(headers)
     modern = line[3] == b"1"
+    length = _length(fields, modern=modern)
     _check_host(fields.get(b"host"), modern=modern)
     _check_coding(fields)
     return Head(
         line[1].decode(),
         line[2].decode(),
         modern=modern,
-        headers=headers,
+        headers=without_length(headers),
         fields=fields,
-        length=_length(fields, modern=modern),
+        length=length,
         keep_alive=_keeps_alive(fields, modern=modern),
         expects=modern and fields.get(b"expect", b"").lower() == b"100-continue",
     )
@@ -176,7 +211,7 @@ def _check_coding(fields: dict[bytes, bytes]) -> None:
 
 
 def _length(fields: dict[bytes, bytes], *, modern: bool) -> int | None:
-    length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
+    length, coding = fields.pop(b"content-length", None), fields.get(b"transfer-encoding")
     if coding is not None:
         if not modern or length is not None or coding.lower() != b"chunked":
             raise BadFramingError("the transfer coding is not served")
@@ -186,11 +221,6 @@ def _length(fields: dict[bytes, bytes], *, modern: bool) -> int | None:
     if not is_length(length):
         raise BadFramingError("the content length is malformed")
     return int(length)
-
-
-def is_length(value: bytes) -> bool:
-    """Tell whether a field's value is a length: digits and nothing else, and not too many."""
-    return value.isdigit() and len(value) <= MAX_LENGTH_DIGITS
 
 
 def _keeps_alive(fields: dict[bytes, bytes], *, modern: bool) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from smg.wire.caps import Fields
     from smg.wire.shapes import JsonLimits
 
-MAX_MODEL_CHARS = 256
+MAX_MODEL_CHARS: Final = 256
 
-WANTED = {"model": "a string", "stream": "true or false"}
+WANTED: Final = {"model": "a string", "stream": "true or false"}
 """What a field must be, where it is no integer."""
 
-READ: Mapping[Endpoint, frozenset[str]] = {
+READ: Final[Mapping[Endpoint, frozenset[str]]] = {
     Endpoint.CHAT: frozenset(
         {
             *("model", "stream", "max_tokens", "max_completion_tokens", "n"),
@@ -35,14 +35,14 @@ READ: Mapping[Endpoint, frozenset[str]] = {
     Endpoint.COMPLETIONS: frozenset({"model", "stream", "max_tokens", "n", "stop", "logprobs"}),
     Endpoint.GENERATE: frozenset({"model", "stream", *NATIVE}),
 }
-READ_ELSEWHERE = frozenset({"model"})
-_SCALARS = {names: tuple(names - frozenset(LISTS) - NATIVE) for names in (*READ.values(), READ_ELSEWHERE)}
+READ_ELSEWHERE: Final = frozenset({"model"})
+_SCALARS: Final = {names: tuple(names - frozenset(LISTS) - NATIVE) for names in (*READ.values(), READ_ELSEWHERE)}
 
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
-_encoder = msgspec.json.Encoder()
-_asked = msgspec.json.Decoder(Scalars)
+_encoder: Final = msgspec.json.Encoder()
+_asked: Final = msgspec.json.Decoder(Scalars)
 
 
 def read_routing(endpoint: Endpoint, body: bytes, limits: JsonLimits) -> RoutingFields:

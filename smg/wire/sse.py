@@ -7,9 +7,11 @@ event that the end of the stream cuts off never happened.
 
 from __future__ import annotations
 
-DONE = b"data: [DONE]\n\n"
-DONE_DATA = b"[DONE]"
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+from typing import Final
+
+DONE: Final = b"data: [DONE]\n\n"
+DONE_DATA: Final = b"[DONE]"
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class EventTooLargeError(ValueError):

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from smg.wire.shapes import TellingDocument
 
-_LIST = re.compile(rb"[ \t\r\n]*\[")
+_LIST: Final = re.compile(rb"[ \t\r\n]*\[")
 
 
 class BrokenJsonError(ValueError):
     """The bytes are not one JSON document of the kind that is owed, in UTF-8."""
 
 
-_object = msgspec.json.Decoder(TellingDocument)
-_list = msgspec.json.Decoder(msgspec.Raw)
+_object: Final = msgspec.json.Decoder(TellingDocument)
+_list: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
 from smg.core.words import LifeState, Runtime, WorkerId, WorkerType
 from smg.workers.spec import ModelCard
@@ -26,7 +26,7 @@ Key: TypeAlias = "tuple[type[Worker], WorkerType, str | None, Runtime | None]"
 Group: TypeAlias = "tuple[str, WorkerType]"
 """A model, by any of its names, and the part of inference that its workers perform."""
 
-ANY_MODEL = ""
+ANY_MODEL: Final = ""
 """Stands in keys for a model nobody listed: external workers take it."""
 
 

@@ -13,7 +13,7 @@ of which the engine may fill for a caller who takes nothing (docs/adr/0009-grpc-
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import grpc
 import grpc.aio
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from smg.workers.settings import WorkerDefaults
     from smg.workers.transport import Line
 
-MAX_SENT_BYTES = 64 * 1024 * 1024
-STREAM_WINDOW_BYTES = 256 * 1024
-NEVER_MS = 2**31 - 1
-KEEPALIVE_TIMEOUT_MS = 4_000
-MAX_BACKOFF_MS = 2_000
-INITIAL_BACKOFF_MS = 500
-RENEW_AFTER = 3
+MAX_SENT_BYTES: Final = 64 * 1024 * 1024
+STREAM_WINDOW_BYTES: Final = 256 * 1024
+NEVER_MS: Final = 2**31 - 1
+KEEPALIVE_TIMEOUT_MS: Final = 4_000
+MAX_BACKOFF_MS: Final = 2_000
+INITIAL_BACKOFF_MS: Final = 500
+RENEW_AFTER: Final = 3
 """Calls in a row: one may be of a connection that broke, a second of the try to make it again."""
-RENEW_EVERY_SECS = 5.0
+RENEW_EVERY_SECS: Final = 5.0
 """As soon as a worker that is back has to serve; until then the channel may well get over it by itself."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from typing_extensions import override
 
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from smg.workers.birth import Birth
     from smg.workers.transport import Line
 
-ABORT_SECS = 5.0
-CLOSE_SECS = 1.0  # for aborts still under way when the worker closes
-BUNDLE_SECS = 120.0
-FLUSH_SECS = 45.0
-MAX_BUNDLE_BYTES = 256 * 1024 * 1024
+ABORT_SECS: Final = 5.0
+CLOSE_SECS: Final = 1.0  # for aborts still under way when the worker closes
+BUNDLE_SECS: Final = 120.0
+FLUSH_SECS: Final = 45.0
+MAX_BUNDLE_BYTES: Final = 256 * 1024 * 1024
 
 
 class GrpcWorker(Worker):
@@ -108,6 +108,7 @@ class GrpcWorker(Worker):
 
     @override
     async def aclose(self) -> None:
+        self.alarms.close()
         if self._data is not None:
             await self._data.aclose()
         if self._pending:
@@ -129,7 +130,7 @@ class GrpcWorker(Worker):
         dialect = self.dialect
         request = dialect.generate_request(generation)
         outgoing = OutgoingCall(generation, dialect, request, self._metadata(generation.request_id))
-        watch = watch or Watch(self.id, self.settings.timeouts, stream=generation.stream)
+        watch = watch or Watch(self.id, self.settings.timeouts, self.alarms, stream=generation.stream)
         return GrpcGeneration(self.id, self._line(self._data), outgoing, watch, self._abort_later)
 
     async def embed(
@@ -141,7 +142,10 @@ class GrpcWorker(Worker):
         if dialect.embed is None:
             raise UnsupportedEndpointError(f"the {self.runtime.value} engine serves no embeddings")
         metadata = self._metadata(request_id)
-        with self._line(self._data) as channel, watch or Watch(self.id, self.settings.timeouts, stream=False) as clocks:
+        with (
+            self._line(self._data) as channel,
+            watch or Watch(self.id, self.settings.timeouts, self.alarms, stream=False) as clocks,
+        ):
             clocks.sent()
             answer = await unary(self.id, channel, dialect.embed, request, metadata=metadata, dialect=dialect)
         return dialect.embedding(answer)

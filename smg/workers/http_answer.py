@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,16 +45,20 @@ class Outgoing:
 
     Attributes:
         path: With its query, as it stands on the wire.
-        headers: All but ``Host`` and those that frame the message.
+        headers: All that may come again with other requests, but ``Host`` and those that frame the message.
+        own: Those of this request alone.
         body: None for a request without one.
     """
 
-    __slots__ = ("body", "headers", "method", "path")
+    __slots__ = ("body", "headers", "method", "own", "path")
 
-    def __init__(self, method: str, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes | None) -> None:
+    def __init__(
+        self, method: str, path: str, headers: RawHeaders, body: bytes | None, *, own: RawHeaders = ()
+    ) -> None:
         self.method = method
         self.path = path
         self.headers = headers
+        self.own = own
         self.body = body
 
 
@@ -127,8 +130,3 @@ class HttpAnswer(ABC):
 
         beyond = await self.pour(take) or len(body) > limit_bytes
         return None if beyond else bytes(body)
-
-
-def media_type(fields: Mapping[bytes, bytes]) -> bytes:
-    """Return what a body is by its head, in lower case and without parameters; empty where nothing is named."""
-    return fields.get(b"content-type", b"").partition(b";")[0].strip().lower()

@@ -9,8 +9,8 @@ from multidict import CIMultiDict
 from typing_extensions import override
 from yarl import URL
 
-from smg.wire.answer_head import first_values
-from smg.workers.http_answer import HttpAnswer, media_type
+from smg.wire.answer_head import first_values, media_type
+from smg.workers.http_answer import HttpAnswer
 from smg.workers.http_connector import stale_errors
 from smg.workers.http_session import WholeBody
 from smg.workers.upstream_errors import closed_errors, http_errors
@@ -74,7 +74,7 @@ async def ask_by_session(  # noqa: PLR0917 - one per part of a request
         response = await session.request(
             outgoing.method,
             URL(reach.base_url + outgoing.path, encoded=True),
-            headers=_spelt_alike(outgoing.headers),
+            headers=_spelt_alike((*outgoing.headers, *outgoing.own)),
             data=None if body is None else WholeBody(body, watch.sent),
             allow_redirects=False,
             server_hostname=reach.settings.tls.server_name,

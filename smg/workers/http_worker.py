@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 from typing_extensions import override
@@ -23,19 +23,17 @@ from smg.workers.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import TypeAlias
 
     from smg.core.generation import RankLoad
+    from smg.core.request import RawHeaders
     from smg.workers.http_answer import HttpAnswer
     from smg.workers.http_pool import Pool
 
-    Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
-
-CONTROL_BODY_BYTES = 4 * 1024 * 1024
-FLUSH_SECS = 45.0
-SERVER_INFO = ("/server_info", "/get_server_info")
-MODEL_INFO = ("/model_info", "/get_model_info")
-MISSING = frozenset({404, 405, 501})
+CONTROL_BODY_BYTES: Final = 4 * 1024 * 1024
+FLUSH_SECS: Final = 45.0
+SERVER_INFO: Final = ("/server_info", "/get_server_info")
+MODEL_INFO: Final = ("/model_info", "/get_model_info")
+MISSING: Final = frozenset({404, 405, 501})
 
 
 class HttpWorker(Worker):
@@ -64,6 +62,7 @@ class HttpWorker(Worker):
 
     @override
     async def aclose(self) -> None:
+        self.alarms.close()
         for transport in (self._data, self._control):
             if transport is not None:
                 await transport.aclose()
@@ -73,28 +72,30 @@ class HttpWorker(Worker):
         self,
         method: str,
         path: str,
-        headers: Headers,
+        headers: RawHeaders,
         body: bytes | None,
         *,
+        own: RawHeaders = (),
         watch: Watch | None = None,
     ) -> Exchange:
         """Return the exchange of exactly one request to ``path`` (with its query).
 
+        ``headers`` are remembered as they stand on the wire; ``own`` are those that no other request will have.
         ``watch`` ends it when a clock runs out; without one the worker's own clocks for a plain answer hold.
 
         Raises:
             UpstreamConnectError: The worker is not started, or is closed.
         """
-        watch = watch or Watch(self.id, self.settings.timeouts, stream=False)
-        return self._exchange(self._data, Outgoing(method, path, headers, body), watch)
+        watch = watch or Watch(self.id, self.settings.timeouts, self.alarms, stream=False)
+        return self._exchange(self._data, Outgoing(method, path, headers, body, own=own), watch)
 
-    def prepare(self, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+    def prepare(self, own: RawHeaders, body: bytes) -> tuple[RawHeaders, bytes]:
         """Put the data-parallel rank into a request the way this engine reads it; without a rank nothing changes."""
         if self.rank is None:
-            return headers, body
+            return own, body
         if self.runtime is Runtime.VLLM:
-            return [*headers, (b"X-data-parallel-rank", b"%d" % self.rank)], body
-        return headers, set_field(body, "data_parallel_rank", b"%d" % self.rank)
+            return (*own, (b"X-data-parallel-rank", b"%d" % self.rank)), body
+        return own, set_field(body, "data_parallel_rank", b"%d" % self.rank)
 
     @override
     async def check_health(self) -> None:
@@ -170,10 +171,10 @@ class HttpWorker(Worker):
 
     def _ask(self, method: str, path: str, secs: float | None = None, body: bytes | None = None) -> Exchange:
         key = self.settings.api_key
-        headers = [] if key is None else [(b"Authorization", b"Bearer " + key.encode())]
-        headers += [] if body is None else [(b"Content-Type", b"application/json")]
+        headers: RawHeaders = () if key is None else ((b"Authorization", b"Bearer " + key.encode()),)
+        headers += () if body is None else ((b"Content-Type", b"application/json"),)
         total = self.settings.health.timeout_secs if secs is None else secs
-        watch = Watch(self.id, within(self.settings.timeouts, total), stream=False)
+        watch = Watch(self.id, within(self.settings.timeouts, total), self.alarms, stream=False)
         return self._exchange(self._control, Outgoing(method, path, headers, body), watch)
 
     def _exchange(self, transport: Transport[Pool] | None, outgoing: Outgoing, watch: Watch) -> Exchange:

@@ -6,14 +6,13 @@ Bytes are handed on where they arrive: no task, no queue and no future per piece
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
 from smg.core.errors import DownstreamError, Retry, StaleConnectionError, UpstreamError
 from smg.wire.answer_body import body_of
-from smg.wire.answer_head import final_head
-from smg.workers.http_answer import HttpAnswer, media_type
+from smg.workers.http_answer import HttpAnswer
 from smg.workers.http_connector import stale
 
 if TYPE_CHECKING:
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
     from smg.workers.lean_connection import LeanConnection
     from smg.workers.watch import Watch
 
-HELD_BYTES = 64 << 10
+HELD_BYTES: Final = 64 << 10
 """Of a body that nobody has yet asked for; beyond, nothing more is read."""
 
-JOINED_BYTES = 64 << 10
+JOINED_BYTES: Final = 64 << 10
 """A body up to this size leaves in one write with its head."""
 
 
@@ -150,7 +149,7 @@ class LeanAnswer(HttpAnswer):
 
     def _read_head(self, data: bytes) -> None:
         try:
-            head, rest = final_head(data)
+            head, rest = self._connection.heads.read(data)
         except DownstreamError as error:
             self._garbled(error)
             return
@@ -159,7 +158,7 @@ class LeanAnswer(HttpAnswer):
             return
         self.watch.head()
         self.status, self.headers, self.fields, self.length = head.status, head.headers, head.fields, head.length
-        self.content_type = media_type(head.fields)
+        self.content_type = head.content_type
         self._keep_alive, self._held = head.keep_alive, b""
         self._body = body_of(head)
         self._feed(self._body, rest)

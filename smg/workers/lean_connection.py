@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from typing_extensions import override
+
+from smg.wire.answer_head import AnswerReader
 
 if TYPE_CHECKING:
     import aiohttp
 
     from smg.workers.http_connector import Lent, TellingConnector
 
-READ_BYTES = 64 << 10
+READ_BYTES: Final = 64 << 10
 """Read at once: left to itself a loop reads four times as much, all of which a slow caller's answer would hold."""
 
 
@@ -42,18 +44,20 @@ class LeanConnection(asyncio.BufferedProtocol):
 
     Attributes:
         transport: What an exchange writes to.
+        heads: Reads the worker's heads.
         fresh: No exchange has gone over it before the one that runs.
         receiver: The exchange that runs; None at rest.
         rested_at: The loop's time when the last one ended.
     """
 
-    __slots__ = ("_connection", "_own", "_shelf", "fresh", "receiver", "rested_at", "transport")
+    __slots__ = ("_connection", "_own", "_shelf", "fresh", "heads", "receiver", "rested_at", "transport")
 
     def __init__(self, shelf: Shelf, lent: Lent) -> None:
         self._shelf = shelf
         self._connection = lent.connection
         self._own = lent.connection.protocol
         self.transport = cast("asyncio.Transport", lent.connection.transport)
+        self.heads = shelf.heads
         self.fresh = lent.fresh
         self.receiver: Receiver | None = None
         self.rested_at = 0.0
@@ -111,11 +115,13 @@ class Shelf:
     """The connections at rest, and the way to more; made once for a pool, where a loop runs.
 
     Attributes:
+        heads: Reads the worker's heads; one for all connections, since they all say the same.
         space: Where bytes arrive; one for all, since they are taken out at once.
     """
 
     def __init__(self, pool: TellingConnector, aim: aiohttp.ClientRequest, rest_secs: float) -> None:
         """Take connections to ``aim`` from ``pool``, and close one that has rested for ``rest_secs``."""
+        self.heads = AnswerReader()
         self.space = memoryview(bytearray(READ_BYTES))
         self._pool = pool
         self._waiting = pool.waiting

@@ -7,7 +7,7 @@ stands before; the others go through the session itself.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import aiohttp
 from yarl import URL
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from smg.workers.http_connector import TellingConnector
     from smg.workers.watch import Watch
 
-FAILURES = (*FOREIGN, asyncio.CancelledError)
+FAILURES: Final = (*FOREIGN, asyncio.CancelledError)
 """What waiting for a connection may end with; it is cancelled, too, where the pool is closed."""
 
 
@@ -48,7 +48,7 @@ async def ask(way: Way, outgoing: Outgoing, watch: Watch, running: set[HttpAnswe
     """Send exactly one request and return its answer when the head is in; raises UpstreamError."""
     body = outgoing.body
     start = f"{outgoing.method} {outgoing.path}"
-    head = request_head(start, way.host, outgoing.headers, None if body is None else len(body))
+    head = request_head(start, way.host, outgoing.headers, outgoing.own, length=None if body is None else len(body))
     try:
         connection = way.shelf.take() or await way.shelf.connect()
     except FAILURES:  # judged only now: contexts cost a tenth of an exchange

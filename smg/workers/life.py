@@ -9,14 +9,14 @@ A move that is not in the table is a programming error and raises.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smg.core.words import LifeState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MOVES: Mapping[LifeState, frozenset[LifeState]] = {
+MOVES: Final[Mapping[LifeState, frozenset[LifeState]]] = {
     LifeState.PENDING: frozenset({LifeState.READY, LifeState.DRAINING}),
     LifeState.READY: frozenset({LifeState.UNHEALTHY, LifeState.DRAINING}),
     LifeState.UNHEALTHY: frozenset({LifeState.READY, LifeState.DRAINING}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random as random_module
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 import msgspec
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from smg.workers.tokenizers import TokenizerSource
     from smg.workers.worker import Worker
 
-REBUILD = ("url", "worker_type", "connection_mode", "runtime_type")
+REBUILD: Final = ("url", "worker_type", "connection_mode", "runtime_type")
 """Fields of a spec, and below those settings, whose change needs a new transport or a new breaker."""
-REBUILD_SETTINGS = ("pool", "timeouts", "tls", "proxy", "breaker")
+REBUILD_SETTINGS: Final = ("pool", "timeouts", "tls", "proxy", "breaker")
 
 
 class Registry:

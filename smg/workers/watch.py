@@ -1,13 +1,13 @@
-"""Watches the clocks of one exchange and ends it when one runs out: one timer.
+"""Watches the clocks of one exchange and ends it when one runs out: one alarm.
 
-Theory: a mark only stores when it was made. The timer never looks later than the shortest clock that a mark may begin
+Theory: a mark only stores when it was made. The alarm never rings later than the shortest clock that a mark may begin
 would run out, so no mark needs to move it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from smg.core.words import WorkerId
     from smg.resilience.clocks import RanOut
     from smg.resilience.settings import ClockSettings
+    from smg.workers.alarms import Alarm, Alarms
 
-VERDICTS: Mapping[ClockKind, tuple[type[UpstreamTimeoutError], Retry]] = {
+VERDICTS: Final[Mapping[ClockKind, tuple[type[UpstreamTimeoutError], Retry]]] = {
     ClockKind.CONNECT: (ConnectTimeoutError, Retry.SAFE),
     ClockKind.FIRST_BYTE: (FirstByteTimeoutError, Retry.IF_IDEMPOTENT),
     ClockKind.FIRST_TOKEN: (FirstTokenTimeoutError, Retry.IF_IDEMPOTENT),
@@ -61,7 +62,7 @@ class Watch:
     """
 
     __slots__ = (
-        *("_cancelling", "_clocks", "_loop", "_own", "_ran_out", "_shortest_secs", "_task", "_timer"),
+        *("_alarm", "_alarms", "_cancelling", "_clocks", "_loop", "_own", "_ran_out", "_shortest_secs", "_task"),
         *("_worker_id", "excuse"),
     )
 
@@ -69,6 +70,7 @@ class Watch:
         self,
         worker_id: WorkerId,
         settings: ClockSettings,
+        alarms: Alarms,
         *,
         stream: bool,
         began_at: float | None = None,
@@ -80,6 +82,8 @@ class Watch:
         """
         self.excuse: Callable[[float], bool] | None = None
         self._worker_id = worker_id
+        self._alarms = alarms
+        self._alarm: Alarm | None = None
         self._own = own or settings
         self._loop = asyncio.get_running_loop()
         self._clocks = Clocks(settings, self._loop.time(), stream=stream, total_from=began_at)
@@ -90,14 +94,15 @@ class Watch:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  (whoever waits is a task)
         self._task, self._cancelling = task, task.cancelling()
-        self._timer = self._look_later(self._loop.time())
+        self._alarm = self._alarms.take()
+        self._alarm.set(self, self._next(self._loop.time()))
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Raise the error of the clock that ended the block; a cancellation by anybody else goes on."""
-        self._timer.cancel()
+        self.stop()
         if self._ran_out is None:
             return
         ours_alone = self._task.uncancel() <= self._cancelling
@@ -139,7 +144,9 @@ class Watch:
 
     def stop(self) -> None:
         """Note that the answer is complete: no clock ends it from here on; who reads on sets a deadline of its own."""
-        self._timer.cancel()
+        if self._alarm is not None:
+            self._alarms.give_back(self._alarm)
+            self._alarm = None
 
     async def drained(self, sink: Sink) -> None:
         """Wait until the caller takes more, if it must be waited for; raises as ``Sink.drain`` does."""
@@ -148,17 +155,18 @@ class Watch:
             await sink.drain()
             self.resume()
 
-    def _look_later(self, now: float) -> asyncio.TimerHandle:
-        """Look again when a clock may run out: one that runs, or one that a mark begins from now on."""
-        return self._loop.call_at(min(self._clocks.next_deadline(), now + self._shortest_secs), self._look)
-
-    def _look(self) -> None:
+    def look(self) -> float | None:
+        """End the exchange if a clock has run out; else return when to look again, by the loop's time."""
         now = self._loop.time()
         self._ran_out = self._clocks.expired(now)
         if self._ran_out is None:
-            self._timer = self._look_later(now)
-        else:
-            self._task.cancel()
+            return self._next(now)
+        self._task.cancel()
+        return None
+
+    def _next(self, now: float) -> float:
+        """Return when a clock may run out: one that runs, or one that a mark begins from now on."""
+        return min(self._clocks.next_deadline(), now + self._shortest_secs)
 
     def _error(self, ran_out: RanOut) -> UpstreamTimeoutError:
         kind, retry = VERDICTS[ran_out.clock]

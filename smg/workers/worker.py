@@ -11,6 +11,7 @@ from smg.core.events import BreakerMoved, WorkerLifeChanged
 from smg.core.generation import EngineFacts
 from smg.core.words import ConnectionMode, LifeState, Runtime
 from smg.resilience.breaker import CircuitBreaker
+from smg.workers.alarms import Alarms
 from smg.workers.cooldown import Cooldown
 from smg.workers.lease import Lease
 from smg.workers.life import Life
@@ -37,6 +38,7 @@ class Worker(ABC):
         in_flight: Requests leased now; 0 at rest. Where the gateway has several processes, by this one.
         places: The same of all of them, for the limit.
         tokens_in_flight: Their estimated prompt tokens.
+        alarms: For the clocks of its exchanges.
         breaker: Whether to trust it; each lease holds a ticket of it and tells how it ended.
         tokenizer: Of its model, set by the ``TokenizerSource``; None for workers that need none.
         probe_error: Why the last probe failed; empty after a good one.
@@ -63,6 +65,7 @@ class Worker(ABC):
         self.probe_error = ""
         self.changed: Callable[[], None] = _nobody_listens
         self.places = birth.places
+        self.alarms = Alarms()
         self._clock = birth.clock
         self._observer = birth.observer
         self._cooldown = Cooldown(self.breaker, birth.clock, self._tell_change)

@@ -9,6 +9,7 @@ from smg.core.words import Outcome, WorkerId
 from smg.resilience.breaker import CircuitBreaker
 from smg.resilience.clocks import Clocks
 from smg.resilience.settings import BreakerSettings, ClockSettings
+from smg.workers.alarms import Alarms
 from smg.workers.watch import Watch
 from tests.workers.support import build
 
@@ -55,10 +56,11 @@ def test_clocks(benchmark):
 
 
 async def test_watch(benchmark):
-    """One exchange under watch: its timer set and cancelled, its marks made."""
+    """One exchange under watch: its alarm set and given back, its marks made."""
+    alarms = Alarms()
 
     def exchange():
-        with Watch(WorkerId("w"), CLOCKS, stream=True) as watch:
+        with Watch(WorkerId("w"), CLOCKS, alarms, stream=True) as watch:
             watch.sent()
             watch.head()
             watch.output()

@@ -62,14 +62,15 @@ def test_read_routing(benchmark, body):
 
 def test_upstream_headers(benchmark):
     """The fields that a worker gets."""
-    kept = benchmark(upstream_headers, FIELDS, request_id="r" * 32, api_key="sk", gateway_auth=True)
-
-    assert kept[-1] == (b"authorization", b"Bearer sk")
+    assert len(benchmark(upstream_headers, FIELDS, True)) < len(FIELDS)
 
 
 def test_request_head(benchmark):
     """The head of the request to a worker."""
-    assert benchmark(request_head, "POST /v1/chat/completions", b"worker:8000", FIELDS, 200).endswith(b": 200\r\n\r\n")
+    own = ((b"x-request-id", b"r" * 32),)
+    made = benchmark(request_head, "POST /v1/chat/completions", b"worker:8000", FIELDS, own, length=200)
+
+    assert made.endswith(b": 200\r\n\r\n")
 
 
 def test_downstream_headers(benchmark):

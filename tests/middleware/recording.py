@@ -32,7 +32,7 @@ class RecordingSink(CollectingSink):
     def header(self, name: bytes) -> list[bytes]:
         """Return all values of one field."""
         assert self.head is not None
-        return [value for key, value in self.head.headers if key.lower() == name]
+        return [value for key, value in (*self.head.headers, *self.head.own) if key.lower() == name]
 
 
 class RecordingObserver:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smg.core.errors import BadFramingError
-from smg.wire.answer_head import MAX_FIELDS, MAX_HEAD_BYTES, final_head, read_answer_head
+from smg.wire.answer_head import MAX_FIELDS, MAX_HEAD_BYTES, AnswerReader, read_answer_head
 
 
 def read(*lines, start=b"HTTP/1.1 200 OK"):
@@ -36,6 +36,37 @@ def test_framing(fields, length, chunked, keep_alive):
     head = read(*fields)
 
     assert (head.length, head.chunked, head.keep_alive) == (length, chunked, keep_alive)
+
+
+def read_one(reader, data):
+    """Read a head that is whole."""
+    head, rest = reader.read(data)
+    assert head is not None
+    return head, rest
+
+
+def test_a_head_that_comes_again_differs_in_its_length_alone():
+    """What was remembered of the one before says nothing of this one's body, nor of one that is framed otherwise."""
+    reader = AnswerReader()
+    sized = [b"HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: %d\r\n\r\nbody" % length for length in (5, 0, 70)]
+    endless = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\nbody"
+
+    read = [read_one(reader, data) for data in (*sized, endless, sized[0])]
+
+    assert [head.length for head, _ in read] == [5, 0, 70, None, 5]
+    assert [head.keep_alive for head, _ in read] == [True, True, True, False, True]
+    assert {(head.headers, rest) for head, rest in read} == {(((b"A", b"b"),), b"body")}
+
+
+def test_an_interim_head_is_never_taken_for_the_answers():
+    """Even where it names a length."""
+    reader, interim = AnswerReader(), b"HTTP/1.1 103 X\r\nContent-Length: 9\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"
+
+    for _ in range(2):
+        head, rest = read_one(reader, interim + answer + b"x")
+        assert (head.status, head.length, rest) == (200, 1, b"x")
+    assert reader.read(interim) == (None, b"")
 
 
 @pytest.mark.parametrize("status", [100, 103, 204, 304])
@@ -80,6 +111,6 @@ def test_what_could_be_read_in_two_ways_is_refused(block):
 
 def test_a_head_without_an_end_is_refused_in_time():
     """At the size that a whole one may have."""
-    assert final_head(b"x" * MAX_HEAD_BYTES) == (None, b"x" * MAX_HEAD_BYTES)
+    assert AnswerReader().read(b"x" * MAX_HEAD_BYTES) == (None, b"x" * MAX_HEAD_BYTES)
     with pytest.raises(BadFramingError):
-        final_head(b"x" * (MAX_HEAD_BYTES + 1))
+        AnswerReader().read(b"x" * (MAX_HEAD_BYTES + 1))

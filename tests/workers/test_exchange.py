@@ -34,8 +34,8 @@ async def test_nothing_is_held_after_it(serve: Serve, ends: type[Exception] | No
     async with facing(serve) as worker:
         seen = None
         try:
-            watch = Watch(worker.id, CLOCKS, stream=False)
-            async with worker.exchange("POST", "/", [], b"{}", watch=watch) as answer:
+            watch = Watch(worker.id, CLOCKS, worker.alarms, stream=False)
+            async with worker.exchange("POST", "/", (), b"{}", watch=watch) as answer:
                 await answer.read(10)
         except UpstreamError as error:
             seen = type(error)
@@ -49,12 +49,12 @@ async def test_who_leaves_early_frees_it_too() -> None:
     """An error in the block and a cancellation go on as they are."""
     async with facing(saying(BEGUN, BEGUN)) as worker:
         with pytest.raises(ZeroDivisionError):
-            async with worker.exchange("POST", "/", [], b"{}"):
+            async with worker.exchange("POST", "/", (), b"{}"):
                 raise ZeroDivisionError
         entered = asyncio.Event()
 
         async def stay() -> None:
-            async with worker.exchange("POST", "/", [], b"{}") as answer:
+            async with worker.exchange("POST", "/", (), b"{}") as answer:
                 entered.set()
                 await answer.read(10)
 

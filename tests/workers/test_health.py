@@ -186,11 +186,11 @@ async def test_a_restarted_engine_is_asked_over_fresh_connections() -> None:
         probing = len(engine.peers)
         for healthy in (True, False, False, False, True, True):
             engine.healthy = healthy
-            async with worker.exchange("POST", "/echo", [], b"{}") as answer:
+            async with worker.exchange("POST", "/echo", (), b"{}") as answer:
                 await answer.read(100)
             await monitor.step()
         before = len(engine.peers) - probing
-        async with worker.exchange("POST", "/echo", [], b"{}") as answer:
+        async with worker.exchange("POST", "/echo", (), b"{}") as answer:
             await answer.read(100)
         await worker.aclose()
 

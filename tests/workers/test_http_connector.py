@@ -39,10 +39,10 @@ async def test_only_a_kept_connection_can_be_stale(answers: int) -> None:
         worker = http_worker(f"http://127.0.0.1:{port}")
         await worker.start()
         for _ in range(answers):
-            async with worker.exchange("POST", "/", [], b"{}") as answer:
+            async with worker.exchange("POST", "/", (), b"{}") as answer:
                 assert await answer.read(10) == b"ok"
         with pytest.raises(UpstreamError) as caught:
-            async with worker.exchange("POST", "/", [], b"{}"):
+            async with worker.exchange("POST", "/", (), b"{}"):
                 pass
         await worker.aclose()
 
@@ -55,7 +55,7 @@ async def test_a_refused_connection_is_not_stale(unused_port: int) -> None:
     worker = http_worker(f"http://127.0.0.1:{unused_port}")
     await worker.start()
     with pytest.raises(UpstreamConnectError):
-        async with worker.exchange("POST", "/", [], b"{}"):
+        async with worker.exchange("POST", "/", (), b"{}"):
             pass
     await worker.aclose()
 
@@ -85,7 +85,7 @@ async def test_a_body_that_is_no_http_any_more_breaks_off_at_once(trust_env: boo
     async with asyncio.timeout(5), serving(serve) as port:
         worker = http_worker(f"http://127.0.0.1:{port}", proxy={"trust_env": trust_env})
         await worker.start()
-        async with worker.exchange("POST", "/", [], b"{}") as answer:
+        async with worker.exchange("POST", "/", (), b"{}") as answer:
             with pytest.raises(UpstreamError):
                 await answer.pour(take)
         await worker.aclose()

@@ -20,6 +20,7 @@ from tests.workers.support import http_worker, until, with_defaults
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from smg.core.request import RawHeaders
     from smg.workers.http_answer import HttpAnswer
     from smg.workers.http_worker import HttpWorker
 
@@ -43,7 +44,7 @@ async def worker(engine: tuple[HttpEngine, str], request: pytest.FixtureRequest)
 
 async def test_bytes_and_fields_pass_as_they_are(worker: HttpWorker, engine: tuple[HttpEngine, str]) -> None:
     """A request carries the given fields and body, and nothing aiohttp would add."""
-    async with worker.exchange("POST", "/echo?a=%2F", [(b"X-A", b"1"), (b"X-A", b"2")], b"body") as answer:
+    async with worker.exchange("POST", "/echo?a=%2F", ((b"X-A", b"1"), (b"X-A", b"2")), b"body") as answer:
         body = await answer.read(100)
 
     assert body == b"body"
@@ -56,7 +57,7 @@ async def test_bytes_and_fields_pass_as_they_are(worker: HttpWorker, engine: tup
 
 async def test_a_repeat_in_another_spelling_is_kept(worker: HttpWorker, engine: tuple[HttpEngine, str]) -> None:
     """A client takes a field spelt otherwise for a new value of the first; no value is lost to that."""
-    async with worker.exchange("POST", "/echo", [(b"X-A", b"1"), (b"x-b", b"3"), (b"x-a", b"2")], b"") as answer:
+    async with worker.exchange("POST", "/echo", ((b"X-A", b"1"), (b"x-b", b"3"), (b"x-a", b"2")), b"") as answer:
         await answer.read(100)
 
     assert engine[0].seen[0][2].getall("x-a") == ["1", "2"]
@@ -65,20 +66,20 @@ async def test_a_repeat_in_another_spelling_is_kept(worker: HttpWorker, engine: 
 async def test_a_body_beyond_a_mebibyte_is_sent_without_a_warning(worker: HttpWorker) -> None:
     """Large bodies are ours to send; aiohttp's advice against them would be an error here."""
     body = b"x" * (3 << 19)
-    async with worker.exchange("POST", "/echo", [], body) as answer:
+    async with worker.exchange("POST", "/echo", (), body) as answer:
         assert await answer.read(len(body)) == body
 
 
 async def test_redirects_are_not_followed(worker: HttpWorker, engine: tuple[HttpEngine, str]) -> None:
     """Where an engine points elsewhere, the caller decides."""
-    async with worker.exchange("GET", "/redirect", [], None) as answer:
+    async with worker.exchange("GET", "/redirect", (), None) as answer:
         assert answer.status == 307
     assert len(engine[0].seen) == 1
 
 
 async def test_a_body_beyond_the_limit_is_an_upstream_error(worker: HttpWorker) -> None:
     """``read`` stops at its limit."""
-    async with worker.exchange("POST", "/echo", [], b"12345") as answer:
+    async with worker.exchange("POST", "/echo", (), b"12345") as answer:
         with pytest.raises(UpstreamError):
             await answer.read(4)
 
@@ -94,7 +95,7 @@ async def test_an_answer_read_to_its_end_gives_the_connection_back(
 ) -> None:
     """Two exchanges one after the other use one connection."""
     for _ in range(2):
-        async with worker.exchange("POST", "/echo", [], b"{}") as answer:
+        async with worker.exchange("POST", "/echo", (), b"{}") as answer:
             await answer.read(10)
 
     assert len(engine[0].peers) == 1
@@ -104,7 +105,7 @@ async def test_the_rank_never_reaches_the_socket(engine: tuple[HttpEngine, str])
     """The identity ends in ``@rank``; the engine sees the base URL."""
     worker = http_worker(engine[1] + "@3")
     await worker.start()
-    async with worker.exchange("POST", "/echo", [], b"{}") as answer:
+    async with worker.exchange("POST", "/echo", (), b"{}") as answer:
         await answer.read(10)
     await worker.aclose()
 
@@ -116,22 +117,20 @@ async def test_the_rank_never_reaches_the_socket(engine: tuple[HttpEngine, str])
 @pytest.mark.parametrize(
     ("runtime", "headers", "body"),
     [
-        pytest.param(Runtime.SGLANG, [], b'{"a":1,"data_parallel_rank":0}', id="sglang"),
-        pytest.param(Runtime.VLLM, [(b"X-data-parallel-rank", b"0")], b'{"a":1}', id="vllm"),
+        pytest.param(Runtime.SGLANG, (), b'{"a":1,"data_parallel_rank":0}', id="sglang"),
+        pytest.param(Runtime.VLLM, ((b"X-data-parallel-rank", b"0"),), b'{"a":1}', id="vllm"),
     ],
 )
-async def test_rank_zero_travels_the_runtimes_way(
-    runtime: Runtime, headers: list[tuple[bytes, bytes]], body: bytes
-) -> None:
+async def test_rank_zero_travels_the_runtimes_way(runtime: Runtime, headers: RawHeaders, body: bytes) -> None:
     """Rank 0 is a rank and is said, in a field or in a header."""
     worker = http_worker("http://h:1@0", runtime=runtime.value)
 
-    assert (headers, body) == worker.prepare([], b'{"a":1}')
+    assert (headers, body) == worker.prepare((), b'{"a":1}')
 
 
 async def test_without_a_rank_a_request_stays_as_it_is() -> None:
     """None is not 0."""
-    assert http_worker("http://h:1", runtime="sglang").prepare([], b"{}") == ([], b"{}")
+    assert http_worker("http://h:1", runtime="sglang").prepare((), b"{}") == ((), b"{}")
 
 
 @pytest.mark.parametrize("hold", ["head", "body"])
@@ -142,7 +141,7 @@ async def test_a_caller_who_leaves_closes_the_connection(
     engine[0].hold = hold
 
     async def call() -> None:
-        async with worker.exchange("POST", "/hold", [], b"{}") as answer:
+        async with worker.exchange("POST", "/hold", (), b"{}") as answer:
             await answer.pour(lambda _: True)
 
     task = asyncio.get_running_loop().create_task(call())
@@ -157,7 +156,7 @@ async def test_a_caller_who_leaves_closes_the_connection(
 async def test_leaving_before_the_end_closes_the_connection(worker: HttpWorker, engine: tuple[HttpEngine, str]) -> None:
     """Whoever stops reading without being cancelled ends the engine's work as well."""
     engine[0].hold = "body"
-    async with worker.exchange("POST", "/hold", [], b"{}") as answer:
+    async with worker.exchange("POST", "/hold", (), b"{}") as answer:
         assert await answer.pour(lambda _: False)
 
     await asyncio.wait_for(engine[0].gone.wait(), LEFT_SECS)
@@ -190,10 +189,10 @@ async def test_a_get_on_a_dying_connection_is_sent_once() -> None:
     async with serving(serve_one) as port:
         worker = http_worker(f"http://127.0.0.1:{port}")
         await worker.start()
-        async with worker.exchange("GET", "/a", [], None) as answer:
+        async with worker.exchange("GET", "/a", (), None) as answer:
             await answer.read(1)
         with pytest.raises(UpstreamError) as caught:
-            async with worker.exchange("GET", "/b", [], None):
+            async with worker.exchange("GET", "/b", (), None):
                 pass
         await worker.aclose()
 
@@ -206,7 +205,7 @@ async def test_a_refused_connection_is_safe_to_try_elsewhere(unused_port: int) -
     worker = http_worker(f"http://127.0.0.1:{unused_port}")
     await worker.start()
     with pytest.raises(UpstreamConnectError) as caught:
-        async with worker.exchange("GET", "/", [], None):
+        async with worker.exchange("GET", "/", (), None):
             pass
     await worker.aclose()
 
@@ -219,7 +218,7 @@ async def test_a_late_answer_is_a_timeout(engine: tuple[HttpEngine, str]) -> Non
     worker = http_worker(engine[1], defaults=with_defaults(timeouts=ClockSettings(first_byte_secs=0.05)))
     await worker.start()
     with pytest.raises(UpstreamTimeoutError) as caught:
-        async with worker.exchange("POST", "/hold", [], b"{}"):
+        async with worker.exchange("POST", "/hold", (), b"{}"):
             pass
     await worker.aclose()
 
@@ -238,9 +237,9 @@ async def test_a_stuck_worker_holds_only_its_own_pool(engine: tuple[HttpEngine, 
             held = group.create_task(_ignore(stuck, "/hold"))
             await asyncio.wait_for(engine[0].arrived.wait(), 5)
             with pytest.raises(UpstreamTimeoutError) as caught:
-                async with stuck.exchange("POST", "/echo", [], b"{}"):
+                async with stuck.exchange("POST", "/echo", (), b"{}"):
                     pass
-            async with asyncio.timeout(5), free.exchange("POST", "/echo", [], b"{}") as answer:
+            async with asyncio.timeout(5), free.exchange("POST", "/echo", (), b"{}") as answer:
                 assert await answer.read(10) == b"{}"
             assert await stuck.probe()
             held.cancel()
@@ -251,14 +250,14 @@ async def test_a_stuck_worker_holds_only_its_own_pool(engine: tuple[HttpEngine, 
 
 
 async def _ignore(worker: HttpWorker, path: str) -> None:
-    async with worker.exchange("POST", path, [], b"{}") as answer:
+    async with worker.exchange("POST", path, (), b"{}") as answer:
         await answer.read(100)
 
 
 async def test_closing_a_worker_ends_its_exchanges(worker: HttpWorker, engine: tuple[HttpEngine, str]) -> None:
     """What still runs when the drain limit has passed ends as an upstream error."""
     engine[0].hold = "body"
-    async with asyncio.timeout(5), worker.exchange("POST", "/hold", [], b"{}") as answer:
+    async with asyncio.timeout(5), worker.exchange("POST", "/hold", (), b"{}") as answer:
         await worker.aclose()
         with pytest.raises(UpstreamError):
             await answer.pour(lambda _: True)
@@ -267,7 +266,7 @@ async def test_closing_a_worker_ends_its_exchanges(worker: HttpWorker, engine: t
 async def test_closing_a_worker_wakes_those_who_wait(worker: HttpWorker, engine: tuple[HttpEngine, str]) -> None:
     """A reader that waits for the next bytes of an answer is told, too."""
     engine[0].hold = "body"
-    async with asyncio.timeout(5), worker.exchange("POST", "/hold", [], b"{}") as answer, asyncio.TaskGroup() as group:
+    async with asyncio.timeout(5), worker.exchange("POST", "/hold", (), b"{}") as answer, asyncio.TaskGroup() as group:
         reading = group.create_task(_read_on(answer))
         await until(lambda: waits(answer))
         await worker.aclose()

@@ -64,7 +64,7 @@ def saying(*answers: bytes) -> Serve:
 
 async def read(worker: HttpWorker) -> bytes:
     """Ask once and read the answer."""
-    async with worker.exchange("POST", "/", [], b"{}") as answer:
+    async with worker.exchange("POST", "/", (), b"{}") as answer:
         assert isinstance(answer, LeanAnswer)
         return await answer.read(BIG)
 
@@ -106,7 +106,7 @@ async def test_a_reset_is_no_end() -> None:
         writer.transport.abort()
 
     gone = asyncio.Event()
-    async with facing(serve) as worker, worker.exchange("POST", "/", [], b"{}") as answer:
+    async with facing(serve) as worker, worker.exchange("POST", "/", (), b"{}") as answer:
         assert await answer.pour(lambda _: False)
         gone.set()
         with pytest.raises(UpstreamError):
@@ -218,7 +218,9 @@ async def test_a_full_pool_is_the_workers_fault_only_where_it_is_stuck(at_work: 
         await held.wait()
         await asyncio.sleep(0.02)  # lets the head arrive
         with pytest.raises(ConnectTimeoutError) as caught:
-            async with worker.exchange("POST", "/", [], b"{}", watch=Watch(worker.id, clocks, stream=False)):
+            async with worker.exchange(
+                "POST", "/", (), b"{}", watch=Watch(worker.id, clocks, worker.alarms, stream=False)
+            ):
                 pass
         streaming.cancel()
 
@@ -234,7 +236,7 @@ async def test_a_body_to_the_connections_end_is_not_whole_when_the_worker_is_clo
         return True
 
     half = saying(b"HTTP/1.1 200 OK\r\n\r\nhalf")
-    async with facing(half) as worker, worker.exchange("POST", "/", [], b"{}") as answer:
+    async with facing(half) as worker, worker.exchange("POST", "/", (), b"{}") as answer:
         pouring = asyncio.ensure_future(answer.pour(take))
         await until(lambda: taken == b"half")
         await worker.aclose()
@@ -256,7 +258,7 @@ async def test_a_body_that_nobody_takes_is_held_up_to_a_limit() -> None:
             await writer.drain()
             sent += BIG
 
-    async with facing(serve) as worker, worker.exchange("POST", "/", [], b"{}") as answer:
+    async with facing(serve) as worker, worker.exchange("POST", "/", (), b"{}") as answer:
         assert isinstance(answer, LeanAnswer)
         await until(lambda: answer._paused)
         assert HELD_BYTES <= len(answer._held) < HELD_BYTES + READ_BYTES
@@ -275,7 +277,7 @@ async def test_who_wants_no_more_is_not_read_for() -> None:
         await reader.read()
 
     awaited = asyncio.Event()
-    async with facing(serve) as worker, worker.exchange("POST", "/", [], b"{}") as answer:
+    async with facing(serve) as worker, worker.exchange("POST", "/", (), b"{}") as answer:
         assert isinstance(answer, LeanAnswer)
         awaited.set()
         assert await answer.pour(lambda _: False)
@@ -299,7 +301,7 @@ async def test_what_taking_raises_is_raised_where_the_body_is_awaited() -> None:
         raise KeyError
 
     async with facing(serve) as worker:
-        async with worker.exchange("POST", "/", [], b"{}") as answer:
+        async with worker.exchange("POST", "/", (), b"{}") as answer:
             awaited.set()
             with pytest.raises(KeyError):
                 await answer.pour(refuse)
@@ -309,7 +311,7 @@ async def test_what_taking_raises_is_raised_where_the_body_is_awaited() -> None:
 
 async def test_who_waits_is_told_that_the_worker_is_closed() -> None:
     """Closing a worker breaks off what is read from it."""
-    async with facing(saying(CHUNKED)) as worker, worker.exchange("POST", "/", [], b"{}") as answer:
+    async with facing(saying(CHUNKED)) as worker, worker.exchange("POST", "/", (), b"{}") as answer:
         assert isinstance(answer, LeanAnswer)
         waiting = asyncio.get_running_loop().create_task(answer.read(BIG))
         await until(lambda: answer._woken is not None)
@@ -329,10 +331,10 @@ async def test_the_wait_for_the_first_byte_begins_anew_when_all_is_sent() -> Non
 
     async with facing(serve) as worker:
         clocks = ClockSettings(connect_secs=0.1, first_byte_secs=0.5, total_secs=20)
-        watch = Watch(worker.id, clocks, stream=False)
+        watch = Watch(worker.id, clocks, worker.alarms, stream=False)
         asyncio.get_running_loop().call_later(0.3, taking.set)
         began = asyncio.get_running_loop().time()
         with pytest.raises(FirstByteTimeoutError):
-            async with worker.exchange("POST", "/", [], bytes(2 * BIG), watch=watch):
+            async with worker.exchange("POST", "/", (), bytes(2 * BIG), watch=watch):
                 pass
         assert asyncio.get_running_loop().time() - began >= 0.8

@@ -49,7 +49,7 @@ async def test_who_came_to_rest_last_goes_first() -> None:
     """So that as few as possible stay in use, and the others come to their end."""
     host = Host()
     async with facing(host.serve) as worker:
-        async with worker.exchange("POST", "/", [], b"{}") as first, worker.exchange("POST", "/", [], b"{}") as second:
+        async with worker.exchange("POST", "/", (), b"{}") as first, worker.exchange("POST", "/", (), b"{}") as second:
             await second.read(10)
             await first.read(10)
         for _ in range(3):
@@ -65,7 +65,7 @@ async def test_a_connection_rests_no_longer_than_it_may() -> None:
     async with asyncio.timeout(DEADLINE_SECS), serving(host.serve) as port:
         worker = http_worker(f"http://127.0.0.1:{port}", http_pool={"idle_timeout_secs": 0.1})
         await worker.start()
-        async with worker.exchange("POST", "/", [], b"{}") as answer:
+        async with worker.exchange("POST", "/", (), b"{}") as answer:
             await read(worker)
             await until(lambda: bool(host.left))
             assert await answer.read(10) == b"ok"
@@ -107,7 +107,7 @@ async def test_an_exchange_that_outlives_its_pool_leaves_nothing_open() -> None:
     host = Host()
     async with asyncio.timeout(DEADLINE_SECS), facing(host.serve) as worker:
         shelf = shelf_of(worker)
-        async with worker.exchange("POST", "/", [], b"{}") as answer:
+        async with worker.exchange("POST", "/", (), b"{}") as answer:
             await answer.read(10)
             await worker.aclose()
 

@@ -85,7 +85,7 @@ class HttpSide:
     async def hold(self) -> None:
         """Ask for an answer whose body does not end before ``release``."""
         self.engine.hold = "body"
-        async with self.worker.exchange("GET", "/hold", [], None) as answer:
+        async with self.worker.exchange("GET", "/hold", (), None) as answer:
             await answer.read(1000)
 
     def release(self) -> None:
@@ -94,7 +94,7 @@ class HttpSide:
 
     async def ask(self) -> None:
         """Ask for an answer that ends."""
-        async with self.worker.exchange("POST", "/echo", [], b"{}") as answer:
+        async with self.worker.exchange("POST", "/echo", (), b"{}") as answer:
             await answer.read(1000)
 
 

@@ -16,6 +16,7 @@ from smg.core.errors import (
 )
 from smg.core.words import WorkerId
 from smg.resilience.settings import ClockSettings
+from smg.workers.alarms import Alarms
 from smg.workers.watch import Watch
 
 LONG = 60.0
@@ -23,7 +24,7 @@ LONG = 60.0
 
 def watch(**secs: float) -> Watch:
     """Return a watch whose clocks are long but for those given."""
-    return Watch(WorkerId("w"), clocks(**secs), stream=True)
+    return Watch(WorkerId("w"), clocks(**secs), Alarms(), stream=True)
 
 
 def clocks(**secs: float) -> ClockSettings:
@@ -70,7 +71,7 @@ async def test_each_clock_ends_its_phase(clock, marks, error):
 async def test_a_callers_patience_says_nothing_of_the_worker(settings, own, blames):
     """A clock that the caller has set shorter than the operator's blames nobody."""
     own_clocks = None if own is None else clocks(**own)
-    running = Watch(WorkerId("w"), clocks(**settings), stream=False, own=own_clocks)
+    running = Watch(WorkerId("w"), clocks(**settings), Alarms(), stream=False, own=own_clocks)
     with pytest.raises(UpstreamTimeoutError) as caught:
         await wait_in(running, ("sent",))
 

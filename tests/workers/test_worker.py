@@ -35,7 +35,7 @@ async def engine(mode: str, *, stuck: bool = False) -> AsyncIterator[tuple[async
 async def relay(worker: Worker) -> None:
     """Read an answer that does not end."""
     if isinstance(worker, HttpWorker):
-        async with worker.exchange("POST", "/hold", [], b"{}") as answer:
+        async with worker.exchange("POST", "/hold", (), b"{}") as answer:
             await answer.pour(lambda _: True)
     elif isinstance(worker, GrpcWorker):
         async with worker.generate(generation()) as deltas:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from smg.wire.openai.answer_style import AnswerStyle
     from smg.workers.grpc_worker import GrpcWorker
 
-DEFAULT_TOKENS = 128
+DEFAULT_TOKENS: Final = 128
 """What SGLang takes silence for."""
 
 

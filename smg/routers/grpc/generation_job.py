@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from smg.wire.openai.stream_options import StreamOptions
     from smg.workers.grpc_worker import GrpcWorker
 
-ANSWERS_AT_MOST = 4096
+ANSWERS_AT_MOST: Final = 4096
 """Answers to one request; each has a state of its own from the first call on."""
 
 

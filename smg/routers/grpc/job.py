@@ -61,7 +61,9 @@ class Job(ABC):
         """
         own = worker.settings.timeouts
         clocks = with_overrides(own, self._request.headers)
-        return lambda stream: Watch(worker.id, clocks, stream=stream, began_at=self._request.began_at, own=own)
+        return lambda stream: Watch(
+            worker.id, clocks, worker.alarms, stream=stream, began_at=self._request.began_at, own=own
+        )
 
     @abstractmethod
     def refuse(self, dialect: Dialect) -> None:

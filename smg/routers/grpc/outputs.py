@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from smg.wire.openai.answer_style import AnswerStyle, Usage
     from smg.workers.watch import Watch
 
-EVENT_STREAM = ReplyHead(
+EVENT_STREAM: Final = ReplyHead(
     200, ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")), None
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from typing_extensions import override
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from smg.workers.lease import Lease
     from smg.workers.worker import Worker
 
-JOBS: Mapping[Endpoint, type[Job]] = {
+JOBS: Final[Mapping[Endpoint, type[Job]]] = {
     Endpoint.CHAT: ChatJob,
     Endpoint.COMPLETIONS: CompletionJob,
     Endpoint.EMBEDDINGS: EmbeddingJob,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Watching: TypeAlias = "Callable[[bool], Watch]"
     """Makes the clocks of one call, which streams or not."""
 
-CALLS_AT_ONCE = 64
+CALLS_AT_ONCE: Final = 64
 """Calls of one request that an engine works on together; the others wait."""
 
 

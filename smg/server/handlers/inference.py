@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from smg.core.errors import InvalidRequestError, NoWorkerError, UnsupportedMediaTypeError
 from smg.core.request import InferenceRequest
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from smg.wire.shapes import JsonLimits, RoutingFields
     from smg.workers.fleet import Fleet
 
-BYTES_PER_TOKEN = 4
-RETRY_AFTER_SECS = 1.0
-LARGE_BYTES = 1 << 20
+BYTES_PER_TOKEN: Final = 4
+RETRY_AFTER_SECS: Final = 1.0
+LARGE_BYTES: Final = 1 << 20
 """A body from this size on may take milliseconds to be read: up to three for each MiB."""
 
-JSON = b"application/json"
-CHARSETS = frozenset({b"", b"charset=utf-8", b'charset="utf-8"', b"charset=utf8"})
+JSON: Final = b"application/json"
+CHARSETS: Final = frozenset({b"", b"charset=utf-8", b'charset="utf-8"', b"charset=utf8"})
 
 
 Inference: TypeAlias = "Callable[[InferenceRequest, Sink], Awaitable[None]]"

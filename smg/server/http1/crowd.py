@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-NEVER = math.inf
+NEVER: Final = math.inf
 
-CANCELLED_AT_ONCE = 32
+CANCELLED_AT_ONCE: Final = 32
 """Requests whose callers have left that end in one turn of the loop; each takes some tenths of a millisecond."""
 
 

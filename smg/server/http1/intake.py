@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from io import BytesIO
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from smg.core.errors import GatewayError, OverloadedError, PayloadTooLargeError
 from smg.wire.http_chunks import ChunkedBody
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from smg.server.http1.memory import BodyMemory
     from smg.wire.http_head import Head
 
-RETRY_AFTER_SECS = 1.0
+RETRY_AFTER_SECS: Final = 1.0
 
 
 RESERVED_BYTES = 64 << 20
@@ -68,7 +68,7 @@ class SizedBody:
         return rest
 
 
-NO_BODY = SizedBody(0)
+NO_BODY: Final = SizedBody(0)
 
 
 class Intake:

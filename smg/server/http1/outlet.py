@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from typing_extensions import override
 
@@ -12,10 +12,10 @@ from smg.server.http1.crowd import NEVER
 if TYPE_CHECKING:
     from smg.server.http1.service import Service
 
-WRITE_AHEAD_BYTES = 128 << 10
+WRITE_AHEAD_BYTES: Final = 128 << 10
 """Half of the 256 KiB that one answer may hold, so that the write which crosses it still fits."""
 
-PARTING_SECS = 1.0
+PARTING_SECS: Final = 1.0
 
 
 class Outlet(asyncio.Protocol):

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from smg.core.clock import Clock
+from smg.core.errors import GatewayError
+from smg.core.request import Handler
+from smg.server.http1.crowd import Crowd
+from smg.server.http1.memory import BodyMemory
 from smg.server.http1.sink import WallDate
 from smg.wire.http_head import HeadLimits
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from smg.core.clock import Clock
-    from smg.core.errors import GatewayError
-    from smg.core.request import Handler
-    from smg.server.http1.crowd import Crowd
-    from smg.server.http1.memory import BodyMemory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

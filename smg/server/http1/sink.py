@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from smg.wire.http_fields import field_lines, known_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,14 +15,12 @@ if TYPE_CHECKING:
     from smg.core.request import ReplyHead
 
 NO_CONTENT, NOT_MODIFIED = HTTPStatus.NO_CONTENT.value, HTTPStatus.NOT_MODIFIED.value
-BODILESS_STATUSES = frozenset({NO_CONTENT, NOT_MODIFIED})
-STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
-CLOSE = b"connection: close\r\n"
-KEEP_ALIVE = b"connection: keep-alive\r\n"
-CHUNKED = b"transfer-encoding: chunked\r\n"
-LAST_CHUNK = b"0\r\n\r\n"
-NUL = 0
-"""As a number: ``in`` tries bytes as one first, and pays for the exception."""
+BODILESS_STATUSES: Final = frozenset({NO_CONTENT, NOT_MODIFIED})
+STATUS_LINES: Final = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
+CLOSE: Final = b"connection: close\r\n"
+KEEP_ALIVE: Final = b"connection: keep-alive\r\n"
+CHUNKED: Final = b"transfer-encoding: chunked\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 class WallDate:
@@ -101,7 +101,8 @@ class HttpSink:
         """Commit to this answer.
 
         Raises:
-            RuntimeError: It was started before, or a field holds a line break.
+            RuntimeError: It was started before.
+            ValueError: A field holds a line break.
         """
         if self.head is not None:
             raise RuntimeError("the answer has been started already")
@@ -164,14 +165,8 @@ class HttpSink:
 
     def _framed(self, head: ReplyHead) -> bytes:
         line = STATUS_LINES.get(head.status) or b"HTTP/1.1 %d Unknown\r\n" % head.status
-        parts = [line]
-        for name, value in head.headers:
-            parts += (name, b": ", value, b"\r\n")
-        block = b"".join(parts)
-        lines = 1 + len(head.headers)
-        if block.count(b"\n") != lines or block.count(b"\r") != lines or NUL in block:
-            raise RuntimeError("a field of the answer's head holds a line break or a zero")
-        return b"".join((block, self._date(), self._length(head), self._option(), b"\r\n"))
+        fields = known_lines(head.headers) + field_lines(head.own)
+        return b"".join((line, fields, self._date(), self._length(head), self._option(), b"\r\n"))
 
     def _length(self, head: ReplyHead) -> bytes:
         if head.length is not None and head.status != NO_CONTENT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from smg.core.words import ConnectionMode, Outcome
 from smg.server.observers.tallies import Spread, Spreads, Sums
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from smg.core.events import AttemptEnded
     from smg.server.observers.tallies import Labels
 
-UNKNOWN = "unknown"
-MODES: dict[ConnectionMode | None, str] = {None: UNKNOWN, **{mode: mode.value for mode in ConnectionMode}}
-GONE = ""
+UNKNOWN: Final = "unknown"
+MODES: Final[dict[ConnectionMode | None, str]] = {None: UNKNOWN, **{mode: mode.value for mode in ConnectionMode}}
+GONE: Final = ""
 """Stands for every worker that has left."""
 
 Kind: TypeAlias = "tuple[str, ConnectionMode | None, Outcome, str]"

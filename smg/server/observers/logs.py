@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from smg.core.events import (
     AttemptEnded,
@@ -23,9 +23,9 @@ from smg.core.words import LifeState
 if TYPE_CHECKING:
     from smg.core.events import Event
 
-LOG = logging.getLogger("smg.server")
-FIELDS = "smg_fields"
-SERVER_ERROR = 500
+LOG: Final = logging.getLogger("smg.server")
+FIELDS: Final = "smg_fields"
+SERVER_ERROR: Final = 500
 
 
 class LogObserver:

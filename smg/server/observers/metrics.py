@@ -6,7 +6,7 @@ workers are bounded by what is registered; what callers make up never becomes a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from smg.core.events import Event
     from smg.workers.fleet import Fleet
 
-PROBED = {True: ("success",), False: ("failure",)}
-BREAKER_VALUES = {BreakerState.CLOSED: 0, BreakerState.OPEN: 1, BreakerState.HALF_OPEN: 2}
+PROBED: Final = {True: ("success",), False: ("failure",)}
+BREAKER_VALUES: Final = {BreakerState.CLOSED: 0, BreakerState.OPEN: 1, BreakerState.HALF_OPEN: 2}
 
 
 class MetricsObserver:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from smg.server.observers.tallies import Spread, Spreads, Sums
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from smg.core.events import RequestFinished
     from smg.server.observers.tallies import Labels
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-OTHER = "other"
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER: Final = "other"
 
 Kind: TypeAlias = "tuple[str, str, int, str, str | None, bool]"
 """Method, route, status, error code (empty where there is none), model (None where none was asked) and streaming."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from smg.core.generation import Finish
 
-NOT_YET = b'"finish_reason":null}'
-PLAIN_END = b',"logprobs":null,' + NOT_YET + EVENT_END
+NOT_YET: Final = b'"finish_reason":null}'
+PLAIN_END: Final = b',"logprobs":null,' + NOT_YET + EVENT_END
 """What follows the text in nearly every event of a stream."""
 
 

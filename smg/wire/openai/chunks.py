@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from smg.wire.openai.answer_style import Usage, usage_fields
 from smg.wire.sse import DONE, data_event
 
-LOWEST = -9999.0
+LOWEST: Final = -9999.0
 """Stands for a probability of zero, whose logarithm JSON cannot hold; engines answer with the same."""
 
-EVENT_END = b"]}\n\n"
+EVENT_END: Final = b"]}\n\n"
 
-encode = msgspec.json.Encoder().encode
+encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class UsageWishes:
     in_chunks: bool = False
 
 
-NO_USAGE = UsageWishes()
+NO_USAGE: Final = UsageWishes()
 
 
 class Begun(dict[int, bytes]):

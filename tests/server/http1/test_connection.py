@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 import struct
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -96,6 +97,52 @@ async def test_pipelined_requests_are_handled_one_at_a_time_and_read_no_further_
         bodies = _bodies(await reader.read())
         writer.close()
     assert bodies == [*(b"/%d" % number for number in range(count)), b"/last"]
+
+
+async def test_others_have_a_turn_between_requests_that_wait_in_line() -> None:
+    """Even where none of them waits for anything."""
+    turns: list[int] = []
+    turn = 0
+
+    def tick() -> None:
+        nonlocal turn
+        turn += 1
+        asyncio.get_running_loop().call_soon(tick)
+
+    async def handler(_request: Any, sink: Any) -> Any:
+        turns.append(turn)
+        reply(sink, 200, b"", ())
+
+    async with front(handler) as served, asyncio.timeout(5):
+        reader, writer = await served.connect()
+        asyncio.get_running_loop().call_soon(tick)
+        writer.write(GET % 1 * 20 + LAST)
+        await reader.read()
+        writer.close()
+    assert len(turns) == len(set(turns)) == 21
+
+
+class Mark:
+    """Lives as long as the request that holds it."""
+
+
+async def test_nothing_of_a_request_is_kept_until_the_next() -> None:
+    """Its body may be large, and the connection idle for long."""
+    kept: list[weakref.ref[Any]] = []
+
+    async def handler(request: Any, sink: Any) -> Any:
+        request.params["mark"] = mark = Mark()
+        kept.append(weakref.ref(mark))
+        reply(sink, 200, await request.receive(), ())
+
+    async with front(handler) as served, asyncio.timeout(5):
+        reader, writer = await served.connect()
+        for _ in range(2):
+            writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+            assert (await reader.readuntil(b"hello")).endswith(b"hello")
+            await asyncio.sleep(0)
+            assert kept.pop()() is None
+        writer.close()
 
 
 def _members(served: Any) -> Any:
