@@ -6,7 +6,7 @@ listener or protocol the request came through.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, TypeAlias
 
 from smg.core.words import Endpoint, WorkerId
@@ -66,7 +66,7 @@ class Request:
         path: str,
         query: str,
         headers: RawHeaders,
-        fields: Mapping[bytes, bytes],
+        fields: dict[bytes, bytes],
         receive: Callable[[], Awaitable[bytes]],
         arrived_at: float,
     ) -> None:

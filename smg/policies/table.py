@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from smg.core.errors import ConfigError
@@ -52,15 +51,16 @@ class PolicyTable:
         build_policy(default, rng)
         self._default = default
         self._rng = rng
-        self._policies: OrderedDict[tuple[str, str], Policy] = OrderedDict()
+        self._policies: dict[tuple[str, str], Policy] = {}
 
     def policy(self, model: str, label: str | None) -> Policy:
         """Return the policy of ``model``; a label that names no policy falls back on the default."""
         name = label if label is not None and label in BUILDERS else self._default
         key = (model, name)
-        if key not in self._policies:
-            self._policies[key] = build_policy(name, self._rng)
-            if len(self._policies) > MAX_MODELS:
-                self._policies.popitem(last=False)
-        self._policies.move_to_end(key)
-        return self._policies[key]
+        policy = self._policies.pop(key, None)
+        if policy is None:
+            policy = build_policy(name, self._rng)
+            if len(self._policies) >= MAX_MODELS:
+                del self._policies[next(iter(self._policies))]
+        self._policies[key] = policy  # as the last: the first is the one unused longest
+        return policy

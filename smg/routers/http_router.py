@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from smg.workers.lease import Lease
     from smg.workers.worker import Worker
 
-STREAMED: Final = frozenset({EVENTS, b"application/json"})
+STREAMED = frozenset({EVENTS, b"application/json"})
 """What an asked-for stream may come as; some servers cannot stream, and answer whole."""
 
 LACKING: Final = frozenset({(Runtime.VLLM, Endpoint.GENERATE)})

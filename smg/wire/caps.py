@@ -17,10 +17,12 @@ from smg.wire.shapes import MAX_ANSWERS, MAX_TOKENS, Sampling
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from smg.wire.shapes import JsonLimits, Scalars
+    from smg.wire.shapes import JsonLimits
 
-Fields: TypeAlias = "Mapping[str, msgspec.Raw]"
+Fields: TypeAlias = "dict[str, msgspec.Raw]"
 
+ALTERNATIVES_OF: Final = frozenset({"logprobs", "top_logprobs"})
+"""Fields of other endpoints that say how many alternatives of each token are told of."""
 LISTS: Final = {"messages": "max_messages", "tools": "max_tools", "stop": "max_stop"}
 """Fields that may hold a list, and the limit of its length."""
 SAMPLING, ALTERNATIVES = "sampling_params", "top_logprobs_num"
@@ -38,14 +40,15 @@ _integers: Final = msgspec.json.Decoder(int | list[int] | None)
 _samplings: Final = msgspec.json.Decoder(Sampling | list[Sampling] | None)
 
 
-def check_counts(endpoint: Endpoint, counts: Scalars, limits: JsonLimits) -> None:
+def check_counts(endpoint: Endpoint, counts: Mapping[str, int], limits: JsonLimits) -> None:
     """Refuse the first number that is beyond its cap; ``param`` of the InvalidRequestError names it, as of all here."""
-    least = 0 if endpoint is Endpoint.COMPLETIONS else 1
-    check_count("top_logprobs", counts.top_logprobs, 0, limits.max_top_logprobs)
-    check_count("logprobs", counts.logprobs, 0, limits.max_top_logprobs)
-    check_count("max_tokens", counts.max_tokens, least, MAX_TOKENS)
-    check_count("max_completion_tokens", counts.max_completion_tokens, least, MAX_TOKENS)
-    check_count("n", counts.n, 1, MAX_ANSWERS)
+    for name, count in counts.items():
+        if name in ALTERNATIVES_OF:
+            check_count(name, count, 0, limits.max_top_logprobs)
+        elif name == "n":
+            check_count(name, count, 1, MAX_ANSWERS)
+        else:
+            check_count(name, count, 0 if endpoint is Endpoint.COMPLETIONS else 1, MAX_TOKENS)
 
 
 def check_lists(fields: Fields, names: Collection[str], most_values: int, limits: JsonLimits) -> None:
@@ -53,7 +56,7 @@ def check_lists(fields: Fields, names: Collection[str], most_values: int, limits
 
     What is no list is for the worker to judge, and none has more entries than the body has values, ``most_values``.
     """
-    if most_values <= min(limits.max_messages, limits.max_tools, limits.max_stop):
+    if most_values <= limits.max_stop and most_values <= limits.max_tools and most_values <= limits.max_messages:
         return
     for name, limit in LISTS.items():
         most: int = getattr(limits, limit)
@@ -108,7 +111,7 @@ def check_list(name: str, raw: msgspec.Raw, most: int, limit: str) -> None:
         raise InvalidRequestError(f"{name} holds more than {most} entries, the gateway's {limit}", param=name)
 
 
-def check_count(name: str, count: int | None, least: int, most: int) -> None:
+def check_count(name: str, count: int, least: int, most: int) -> None:
     """Refuse an integer that does not lie in ``least`` to ``most``."""
-    if count is not None and not least <= count <= most:
+    if not least <= count <= most:
         raise InvalidRequestError(f"{name} must be {least} to {most}", param=name)

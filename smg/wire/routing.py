@@ -3,46 +3,46 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
 from smg.core.errors import InvalidRequestError
 from smg.core.words import Endpoint
-from smg.wire.caps import LISTS, NATIVE, check_counts, check_lists, check_native
+from smg.wire.caps import NATIVE, check_counts, check_lists, check_native
 from smg.wire.fields import read_fields, refuse_repeats
 from smg.wire.guard import check_json, steps_of_check
-from smg.wire.shapes import RoutingFields, Scalars
+from smg.wire.shapes import RoutingFields
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Generator, Iterable
 
     from smg.wire.caps import Fields
     from smg.wire.shapes import JsonLimits
 
+T = TypeVar("T")
+
 MAX_MODEL_CHARS: Final = 256
 
-WANTED: Final = {"model": "a string", "stream": "true or false"}
-"""What a field must be, where it is no integer."""
+COUNTS: Final = {
+    Endpoint.CHAT: ("max_tokens", "max_completion_tokens", "n", "top_logprobs"),
+    Endpoint.COMPLETIONS: ("max_tokens", "n", "logprobs"),
+}
+"""Fields that are integers."""
 
-READ: Final[Mapping[Endpoint, frozenset[str]]] = {
-    Endpoint.CHAT: frozenset(
-        {
-            *("model", "stream", "max_tokens", "max_completion_tokens", "n"),
-            *("messages", "tools", "stop", "top_logprobs"),
-        }
-    ),
-    Endpoint.COMPLETIONS: frozenset({"model", "stream", "max_tokens", "n", "stop", "logprobs"}),
+READ: Final[dict[Endpoint, frozenset[str]]] = {
+    Endpoint.CHAT: frozenset({"model", "stream", "messages", "tools", "stop", *COUNTS[Endpoint.CHAT]}),
+    Endpoint.COMPLETIONS: frozenset({"model", "stream", "stop", *COUNTS[Endpoint.COMPLETIONS]}),
     Endpoint.GENERATE: frozenset({"model", "stream", *NATIVE}),
 }
 READ_ELSEWHERE: Final = frozenset({"model"})
-_SCALARS: Final = {names: tuple(names - frozenset(LISTS) - NATIVE) for names in (*READ.values(), READ_ELSEWHERE)}
 
 CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
-
-_encoder: Final = msgspec.json.Encoder()
-_asked: Final = msgspec.json.Decoder(Scalars)
+# Null is like absent.
+_string: Final = msgspec.json.Decoder(str | None)
+_flag: Final = msgspec.json.Decoder(bool | None)
+_integer: Final = msgspec.json.Decoder(int | None)
 
 
 def read_routing(endpoint: Endpoint, body: bytes, limits: JsonLimits) -> RoutingFields:
@@ -69,26 +69,39 @@ def read_checked(endpoint: Endpoint, body: bytes, limits: JsonLimits, most_value
     fields = read_fields(body)
     names = READ.get(endpoint, READ_ELSEWHERE)
     refuse_repeats(body, fields, names)
-    asked = read_scalars(fields, _SCALARS[names])
     check_lists(fields, names, most_values, limits)
-    check_counts(endpoint, asked, limits)
+    check_counts(endpoint, read_counts(fields, COUNTS.get(endpoint, ())), limits)
     if endpoint is Endpoint.GENERATE:
         check_native(fields, limits)
-    return RoutingFields(model=asked.model and check_model(asked.model), stream=bool(asked.stream))
+    stream = "stream" in fields and "stream" in names and read_field(fields, "stream", _flag, "true or false")
+    return RoutingFields(read_model(fields), stream=bool(stream))
 
 
-def read_scalars(fields: Fields, names: Iterable[str]) -> Scalars:
-    """Decode the fields of these names, put together to an object of their own.
+def read_counts(fields: Fields, names: Iterable[str]) -> dict[str, int]:
+    """Return the integers among the fields, of these names."""
+    counts: dict[str, int] = {}
+    for name in names:
+        if name in fields and (count := read_field(fields, name, _integer, "an integer")) is not None:
+            counts[name] = count
+    return counts
+
+
+def read_model(fields: Fields) -> str | None:
+    """Return the model that is asked for; None where the caller named none."""
+    model = read_field(fields, "model", _string, "a string") if "model" in fields else None
+    return model and check_model(model)
+
+
+def read_field(fields: Fields, name: str, decoder: msgspec.json.Decoder[T], wanted: str) -> T:
+    """Decode one field; the error says what is ``wanted``.
 
     Raises:
-        InvalidRequestError: One has a wrong type; ``param`` names it.
+        InvalidRequestError: It has a wrong type; ``param`` names it.
     """
-    asked = {name: fields[name] for name in names if name in fields}
     try:
-        return _asked.decode(_encoder.encode(asked))
-    except msgspec.ValidationError as error:  # ends in "- at `$.name`"
-        name = str(error).rpartition("$.")[2].rstrip("`")
-        raise InvalidRequestError(f"{name} must be {WANTED.get(name, 'an integer')}", param=name) from None
+        return decoder.decode(fields[name])
+    except msgspec.ValidationError:
+        raise InvalidRequestError(f"{name} must be {wanted}", param=name) from None
 
 
 def check_model(model: str) -> str:

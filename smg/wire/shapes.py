@@ -40,18 +40,6 @@ class JsonLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 raise ValueError(f"{name} must be at least 1")
 
 
-class Scalars(msgspec.Struct):
-    """The fields of a request's top level that are no lists, by the names that callers use; null is like absent."""
-
-    model: str | None = None
-    stream: bool | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    n: int | None = None
-    logprobs: int | None = None
-    top_logprobs: int | None = None
-
-
 class Sampling(msgspec.Struct, gc=False):
     """SGLang's ``sampling_params``; judged while it is decoded, since there may be one for each prompt."""
 

@@ -101,11 +101,9 @@ async def serve(pieces: tuple[bytes, ...], *, reads: bool, patient: bool) -> Ser
 
 async def rest(connection: Connection) -> None:
     """Let everything happen that can happen without another byte."""
-    task = connection.task
-    for _ in range(3):
-        await asyncio.sleep(0)
-    while connection.task is not task:
-        task = connection.task
+    intake: object = connection
+    while connection._intake is not intake:
+        intake = connection._intake
         for _ in range(3):
             await asyncio.sleep(0)
 

@@ -23,13 +23,19 @@ from smg.core.words import LifeState
 if TYPE_CHECKING:
     from smg.core.events import Event
 
+DEBUG: Final = logging.DEBUG
+INFO: Final = logging.INFO
+WARNING: Final = logging.WARNING
 LOG: Final = logging.getLogger("smg.server")
 FIELDS: Final = "smg_fields"
 SERVER_ERROR: Final = 500
 
 
 class LogObserver:
-    """Writes events to the log ``smg.server``."""
+    """Writes events to the log ``smg.server``, by the level that this has when the observer is made."""
+
+    def __init__(self) -> None:
+        self._lowest = LOG.getEffectiveLevel()
 
     def notify(self, event: Event) -> None:
         """Log ``event`` if it is one that is logged; probes are only counted."""
@@ -37,14 +43,14 @@ class LogObserver:
             case RequestFinished():
                 self._finished(event)
             case AttemptEnded():
-                if LOG.isEnabledFor(logging.DEBUG):
+                if self._lowest <= DEBUG:
                     LOG.debug("attempt.ended", extra=_attempt(event))
             case TaskFailed(name, error):
                 LOG.error("bug", extra=_fields(task=name, **_described(error)))
             case ProcessStarted(number, pid):
                 LOG.info("process.started", extra=_fields(number=number, pid=pid))
             case ProcessEnded(number, pid, code, wanted):
-                level = logging.INFO if wanted else logging.WARNING
+                level = INFO if wanted else WARNING
                 LOG.log(level, "process.ended", extra=_fields(number=number, pid=pid, code=code))
             case _:
                 self._changed(event)
@@ -59,10 +65,10 @@ class LogObserver:
             case WorkerLifeChanged():
                 self._moved(event)
             case BreakerMoved(worker_id, url, old, new):
-                level = logging.WARNING if new == "open" else logging.INFO
+                level = WARNING if new == "open" else INFO
                 LOG.log(level, "breaker.moved", extra=_fields(worker=worker_id, url=url, old=old, new=new))
             case PanicChanged(model, worker_type, panicking):
-                level = logging.WARNING if panicking else logging.INFO
+                level = WARNING if panicking else INFO
                 name = "panic.began" if panicking else "panic.ended"
                 LOG.log(level, name, extra=_fields(model=model, worker_type=worker_type.value))
             case _:
@@ -70,14 +76,14 @@ class LogObserver:
 
     def _finished(self, event: RequestFinished) -> None:
         failed = event.error_code is not None and event.status >= SERVER_ERROR  # a probe's 503 is no failure
-        level = logging.WARNING if failed else logging.INFO
-        if LOG.isEnabledFor(level):
+        level = WARNING if failed else INFO
+        if self._lowest <= level:
             LOG.log(level, "request.finished", extra=_finish(event))
 
     def _moved(self, event: WorkerLifeChanged) -> None:
         lost = event.new is LifeState.UNHEALTHY
         LOG.log(
-            logging.WARNING if lost else logging.INFO,
+            WARNING if lost else INFO,
             "worker.moved",
             extra=_fields(
                 worker=event.worker_id, url=event.url, old=event.old.value, new=event.new.value, reason=event.reason

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from smg.core.generation import Finish
 
 NOT_YET: Final = b'"finish_reason":null}'
-PLAIN_END: Final = b',"logprobs":null,' + NOT_YET + EVENT_END
+PLAIN_END = b',"logprobs":null,' + NOT_YET + EVENT_END
 """What follows the text in nearly every event of a stream."""
 
 
