@@ -38,8 +38,8 @@ COMPILED = {
     "smg/server/observers": "attempt_tallies log_lines logs metrics request_tallies tallies",
     "smg/text": "detokenize stops",
     "smg/wire": (
-        "answer_body answer_head caps codings event_relay fields guard headers http_chunks http_fields http_head"
-        " routing splice sse told"
+        "answer_body answer_head caps codings event_relay event_template fields guard headers http_chunks http_fields"
+        " http_head routing splice sse told"
     ),
     "smg/wire/openai": "chat_answers chunks completion_answers",
     "smg/workers": (

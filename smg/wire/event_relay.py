@@ -1,8 +1,9 @@
 """A stream of server-sent events on its way through: whole events pass as they came, and how they ended is noted.
 
-Theory: bytes are looked at only as far as needed. Nearly every chunk ends with an event, and nearly none holds a
-mark that matters, so the usual way is one comparison and three searches. Only a chunk with a mark in it is read
-closely, since text inside an event may imitate one.
+Theory: bytes are looked at only as far as needed. Nearly every chunk is an event like the one before but for its text,
+and holds nothing of note if that did. Of the others nearly every one ends with an event, and nearly none holds a mark
+that matters: three searches tell. Only a chunk with a mark in it is read closely, since text inside an event may
+imitate one.
 
 Nothing is passed on after ``[DONE]``. An event that tells an error is held back, and nothing follows it: whether the
 caller may see it is for others to say.
@@ -14,6 +15,7 @@ import re
 from typing import Final
 
 from smg.wire.choices import A_REASON, choices_finished
+from smg.wire.event_template import EventTemplate, template_of
 from smg.wire.sse import EventTooLargeError, SseFramer
 from smg.wire.told import BrokenJsonError, ToldError, told_error
 
@@ -24,6 +26,8 @@ _DONE: Final = re.compile(rb"(?:\A|[\r\n])data: ?\[DONE\][ \t]*(?=[\r\n])")
 _DATA: Final = re.compile(rb"(?:\A|[\r\n])data")
 LONGEST_EDGE = 4
 BEFORE_MARK: Final = len(b"\ndata: ")
+TEMPLATES: Final = 8
+"""In a row that no event fitted; where events differ in more than their text, no more are made."""
 
 
 class EventRelay:
@@ -39,11 +43,16 @@ class EventRelay:
         failure_event: That event as it came.
     """
 
-    __slots__ = ("_held", "begun", "done", "ended", "failure", "failure_event", "finished", "max_event_bytes")
+    __slots__ = (
+        *("_held", "_template", "_templates_left"),
+        *("begun", "done", "ended", "failure", "failure_event", "finished", "max_event_bytes"),
+    )
 
     def __init__(self, max_event_bytes: int) -> None:
         self.max_event_bytes = max_event_bytes
         self._held = bytearray()
+        self._template: EventTemplate | None = None
+        self._templates_left = TEMPLATES
         self.begun = False
         self.ended = False
         self.done = False
@@ -59,10 +68,18 @@ class EventRelay:
         """
         if self.ended:
             return b""
+        if self._template is not None and not self._held and self._template.fits(chunk):
+            self._templates_left = TEMPLATES
+            return chunk
         events = chunk if not self._held and chunk.endswith(b"\n\n") else self._completed(chunk)
         if not self.begun:
             self.begun = _DATA.search(events) is not None
-        return self._noted(events) if events else b""
+        if events and not _unmarked(events):
+            return self._noted(events)
+        if events and self.begun and self._templates_left:
+            self._templates_left -= 1
+            self._template = template_of(events)
+        return events
 
     def _completed(self, chunk: bytes) -> bytes:
         seen = max(0, len(self._held) - LONGEST_EDGE)
@@ -75,7 +92,6 @@ class EventRelay:
         return events
 
     def _noted(self, events: bytes) -> bytes:
-        # Not ``in``: that tries the bytes as a number first, and the exception costs more than the search.
         mark = events.find(b"[DONE]")
         if mark >= 0 and (done := _DONE.search(events, max(0, mark - BEFORE_MARK))) is not None:
             self.done = self.ended = True
@@ -97,6 +113,11 @@ class EventRelay:
                 return events[:begin]
             begin = edge.end()
         return events
+
+
+def _unmarked(events: bytes) -> bool:
+    # Not ``in``: that tries the bytes as a number first, and the exception costs more than the search.
+    return events.find(b"[DONE]") < 0 and events.find(b'"error"') < 0 and A_REASON.search(events) is None
 
 
 def _error_in(event: bytes) -> ToldError | None:

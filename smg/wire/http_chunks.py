@@ -27,6 +27,25 @@ FRAMES_NOTHING: Final = rb"(?!(?i:content-length|transfer-encoding):)"
 
 TRAILER: Final = re.compile(FRAMES_NOTHING + TOKEN + rb":" + VISIBLE + rb"\r\n")
 BREAK: Final = b"\r\n"
+SIZE_LINES: Final = [b"%x\r\n" % size for size in range(4096)]
+"""The line before a chunk of each of these sizes, as it is mostly written."""
+
+
+def size_line(size: int) -> bytes:
+    """Return the line before a chunk of ``size`` bytes."""
+    return SIZE_LINES[size] if size < len(SIZE_LINES) else b"%x\r\n" % size
+
+
+def one_chunk(data: bytes) -> bytes:
+    """Return what is in the one chunk that ``data`` is; empty where it is anything else, or the last."""
+    size, most = len(data) - 5, 0xF  # less a digit and two line breaks, and as many digits more as are due
+    while size > most:
+        size, most = size - 1, most << 4 | 0xF
+    line = size_line(size) if size > 0 else BREAK
+    begin, end = len(line), len(data) - 2
+    if end - begin != size or data[:begin].lower() != line or data[end:] != BREAK:
+        return b""
+    return data[begin:end]
 
 
 class ChunkedBody:

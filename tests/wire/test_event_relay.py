@@ -126,3 +126,40 @@ def test_the_cuts_do_not_matter(events, places):
 
     assert cut[0].rstrip(b"\r\n") == whole[0].rstrip(b"\r\n")
     assert known(cut[1]) == known(whole[1])
+
+
+WORDS = st.sampled_from([
+    *(b"a", b'"', b"\\", b"error", b"finish_reason", b'"error":{"code":500}', b'"finish_reason":"stop"', b"[DONE]"),
+    *(b"data: [DONE]", b"\n", b"\r", b"\n\n", b":", b",", b"{", b"}", b" ", b'":"', b'","', b"\xe9"),
+])  # fmt: skip
+
+
+@given(
+    st.lists(st.lists(WORDS, max_size=4).map(b"".join), max_size=6), st.sampled_from([b"content", b"text", b"error"])
+)
+def test_events_like_the_one_before_are_judged_as_if_each_was_looked_into(texts, field):
+    """With whatever in the place of their text."""
+    events = [b'data: {"delta":{"%b":"%b"},"finish_reason":null}\n\n' % (field, text) for text in (b"a", *texts)]
+    quick, careful = EventRelay(1_000_000), EventRelay(1_000_000)
+    careful._templates_left = 0
+
+    for event in events:
+        assert quick.feed(event) == careful.feed(event)
+    for name in ("begun", "done", "ended", "failure", "failure_event", "finished", "_held"):
+        assert getattr(quick, name) == getattr(careful, name)
+
+
+def test_events_that_differ_in_more_than_text_are_soon_no_templates_any_more():
+    """To make one takes longer than to look into an event."""
+    relay = EventRelay(1_000_000)
+    for number in range(20):
+        relay.feed(TOKEN.replace(b'"delta"', b'"index":%d,"delta"' % number))
+        relay.feed(b": ping\n\n")
+    assert relay._templates_left == 0
+
+    relay = EventRelay(1_000_000)
+    for _ in range(20):
+        relay.feed(TOKEN)
+        relay.feed(b": ping\n\n" + TOKEN)
+        relay.feed(b": ping\n\n" + TOKEN)
+    assert relay._templates_left > 0

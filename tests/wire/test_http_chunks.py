@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smg.core.errors import BadFramingError, GatewayError, PayloadTooLargeError
-from smg.wire.http_chunks import EXTRA_BYTES, ChunkedBody
+from smg.wire.http_chunks import EXTRA_BYTES, ChunkedBody, one_chunk
 
 CAP = 1 << 20
 
@@ -37,6 +37,24 @@ def test_data_is_the_same_at_any_split(chunks: Any, extension: Any, trailer: Any
     sent = framed + b"0\r\n" + b"".join(trailer) + b"\r\n" + after
 
     assert _fed(_split(sent, cuts)) == (b"".join(chunks), True, after)
+
+
+@pytest.mark.parametrize("size", [1, 9, 10, 15, 16, 17, 255, 256, 4095, 4096, 65535, 65536, 1 << 20])
+@pytest.mark.parametrize("spelt", [b"%x\r\n", b"%X\r\n"])
+def test_one_chunk_is_known_by_its_size(size: Any, spelt: Any) -> None:
+    """And nothing else passes for one: a byte more or less, another line's end, zeros before the size, two chunks."""
+    chunk = spelt % size + b"x" * size + b"\r\n"
+
+    assert one_chunk(chunk) == b"x" * size
+    for other in (chunk[:-1], chunk + b"x", b"0" + chunk, chunk[:-2] + b"\n\n", chunk * 2, chunk + b"0\r\n\r\n"):
+        assert one_chunk(other) == b""
+
+
+@given(st.binary(max_size=12) | st.lists(st.sampled_from([b"\r\n", b"1", b"a", b"0", b"x", b"A"])).map(b"".join))
+def test_what_passes_for_one_chunk_is_one(data: Any) -> None:
+    """As the strict machine takes it apart."""
+    if found := one_chunk(data):
+        assert _fed([data]) == (found, False, b"")
 
 
 BROKEN = [

@@ -7,6 +7,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
+from smg.wire.http_chunks import BREAK, size_line
 from smg.wire.http_fields import field_lines, known_lines
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class HttpSink:
         if not data or self._bodiless:
             return
         if self._chunked:
-            data = b"%x\r\n%b\r\n" % (len(data), data)
+            data = size_line(len(data)) + data + BREAK
         elif self._left is not None:
             self._left -= len(data)
             self._check_length(self._left >= 0)
