@@ -28,7 +28,7 @@ COMPILED = {
     "smg/middleware": "authenticate cors failures finishing record stamp",
     "smg/policies": "least_load load passthrough policy power_of_two random_choice round_robin table",
     "smg/resilience": "backoff breaker bucket budget clock_headers clocks gate window",
-    "smg/routers": "attempt attempts event_stream http_router judge plain_answer tries",
+    "smg/routers": "attempt attempts event_stream http_router judge plain_answer router tries",
     "smg/routers/grpc": (
         "chat choice completions embeddings generate generation_job job outputs router run tally tokenization"
     ),

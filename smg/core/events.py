@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
+    from smg.core.request import Trail
     from smg.core.words import ConnectionMode, LifeState, Outcome, WorkerId, WorkerType
 
 
@@ -18,25 +19,16 @@ class RequestFinished(msgspec.Struct, frozen=True, gc=False):
     """One request was answered, or its caller left (status 499); told exactly once per request.
 
     Attributes:
-        caller: Name of the caller whose key was shown, if it was a caller's.
+        trail: All that became known of it, its status included.
         first_byte_secs: From the request's head to the answer's; None if no answer was begun.
         duration_secs: From the request's head to the answer's end.
     """
 
     request_id: str
     method: str
-    route: str
-    status: int
-    error_code: str | None
-    model: str | None
-    streaming: bool
-    worker_id: WorkerId | None
-    attempts: int
+    trail: Trail
     first_byte_secs: float | None
     duration_secs: float
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    caller: str | None = None
 
 
 class AttemptEnded(msgspec.Struct, frozen=True, gc=False):

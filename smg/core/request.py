@@ -6,7 +6,7 @@ listener or protocol the request came through.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final, Protocol, TypeAlias
 
 from smg.core.words import Endpoint, WorkerId
@@ -170,7 +170,7 @@ class Sink(Protocol):
         """Hand over body bytes in order; they are sent as they are."""
         ...
 
-    async def drain(self) -> None:
+    def drain(self) -> Coroutine[None, None, None]:
         """Wait until the caller has taken enough; raise ConnectionResetError if it has gone."""
         ...
 

@@ -19,6 +19,7 @@ class Running:
         self._idle = asyncio.Event()
         self._idle.set()
         self._expired = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -37,7 +38,9 @@ class Running:
         """Count in the request that this task serves, and return the task."""
         if self._expired:
             raise DrainingError("the gateway is shutting down")
-        task = asyncio.current_task()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        task = asyncio.current_task(self._loop)  # who does not name it has asyncio ask the system each time
         assert task is not None  # noqa: S101  (each request has one)
         if not self._tasks:
             self._idle.clear()

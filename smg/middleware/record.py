@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from smg.core.events import Observer
     from smg.core.request import Handler, Request, Sink
 
+BUG_STATUS: Final = 500
 CALLER_LEFT_STATUS: Final = 499
 CALLER_LEFT_CODE: Final = "client_closed_request"
 
@@ -35,20 +36,6 @@ def record(handler: Handler, *, clock: Clock, observer: Observer) -> Handler:
 
 def _finished(request: Request, now: float) -> RequestFinished:
     trail = request.trail
-    begun = trail.first_byte_at
-    return RequestFinished(
-        request_id=request.id,
-        method=request.method,
-        route=trail.route,
-        status=trail.status or 500,
-        error_code=trail.error_code,
-        model=trail.model,
-        streaming=trail.streaming,
-        worker_id=trail.worker_id,
-        attempts=trail.attempts,
-        first_byte_secs=None if begun is None else begun - request.arrived_at,
-        duration_secs=now - request.arrived_at,
-        prompt_tokens=trail.prompt_tokens,
-        completion_tokens=trail.completion_tokens,
-        caller=trail.caller,
-    )
+    trail.status = trail.status or BUG_STATUS
+    begun = None if trail.first_byte_at is None else trail.first_byte_at - request.arrived_at
+    return RequestFinished(request.id, request.method, trail, begun, now - request.arrived_at)

@@ -65,28 +65,27 @@ class Attempt:
             request.trail.attempts += 1
             request.trail.worker_id = self._worker.id
             try:
-                await self._dispatch(request, sink, lease)
+                await self._router.dispatch(self._worker, request, sink, lease)
+            except Exception as error:
+                self._judge(error, lease)
+                if sink.head is None or not _breaks_off(error):
+                    raise
+                self._code = StreamBrokenError.code
+                broken = StreamBrokenError(self._worker.id, "the worker broke off the answer", retry=Retry.NEVER)
+                raise broken from error
             finally:
                 self._tell(request, lease, started)
 
-    async def _dispatch(self, request: InferenceRequest, sink: Sink, lease: Lease) -> None:
-        try:
-            await self._router.dispatch(self._worker, request, sink, lease)
-        except DownstreamError as error:
+    def _judge(self, error: Exception, lease: Lease) -> None:
+        """Note what a failure says of the worker; a bug of ours is for the lease to judge."""
+        if isinstance(error, DownstreamError):
             self._code = error.code
             lease.settle(Outcome.SUCCEEDED if error.by_worker else Outcome.ABANDONED)
-            raise
-        except (ConnectionResetError, RoutingError):
-            lease.settle(Outcome.ABANDONED)  # the caller has gone, or the gateway is too busy: not the worker's doing
-            raise
-        except UpstreamError as error:
+        elif isinstance(error, UpstreamError):
             self._code = error.code
             lease.settle(_verdict(error))
-            if sink.head is None or isinstance(error, StreamBrokenError | UpstreamTimeoutError):
-                raise
-            self._code = StreamBrokenError.code
-            broken = StreamBrokenError(self._worker.id, "the worker broke off the answer", retry=Retry.NEVER)
-            raise broken from error
+        elif isinstance(error, ConnectionResetError | RoutingError):
+            lease.settle(Outcome.ABANDONED)  # the caller has gone, or the gateway is too busy: not the worker's doing
 
     def _tell(self, request: InferenceRequest, lease: Lease, started: float) -> None:
         self._around.observer.notify(
@@ -100,6 +99,11 @@ class Attempt:
                 elapsed_secs=self._around.clock.now() - started,
             )
         )
+
+
+def _breaks_off(error: Exception) -> bool:
+    """Tell whether a failure after the answer's head is to be told as what it is to a caller: a broken answer."""
+    return isinstance(error, UpstreamError) and not isinstance(error, StreamBrokenError | UpstreamTimeoutError)
 
 
 def _verdict(error: UpstreamError) -> Outcome:

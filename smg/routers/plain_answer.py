@@ -52,6 +52,8 @@ class PlainAnswer:
 
     async def _begin(self, most: int) -> tuple[bytes, bool]:
         """Take the body, or a little more than ``most`` of it; return what came, and whether it has ended."""
+        if (whole := self._answer.at_once()) is not None:
+            return whole, True
         begun = bytearray()
 
         def take(data: bytes) -> bool:

@@ -100,12 +100,12 @@ def field_lines(fields: RawHeaders) -> bytes:
     Raises:
         ValueError: One holds a line break or a zero, and would say more than it is.
     """
-    said, lines = b"", b""
+    lines = b""
     for name, value in fields:
-        said = said + name + value
-        lines = lines + name + b": " + value + b"\r\n"
-    if said.translate(UNBROKEN) != said:
-        raise ValueError("a field holds a line break or a zero")
+        line = name + b": " + value
+        if line.translate(UNBROKEN) != line:
+            raise ValueError("a field holds a line break or a zero")
+        lines = lines + line + b"\r\n"
     return lines
 
 

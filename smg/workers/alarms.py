@@ -64,15 +64,23 @@ class Alarm:
 class Alarms:
     """The alarms of one worker's exchanges."""
 
-    __slots__ = ("_resting", "_room")
+    __slots__ = ("_loop", "_resting", "_room")
 
     def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._resting: list[Alarm] = []
         self._room = KEPT
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that runs, once and for all: asyncio asks the system for it, each time."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
+
     def take(self) -> Alarm:
-        """Return one that nobody uses; needs a running loop."""
-        return self._resting.pop() if self._resting else Alarm(asyncio.get_running_loop().call_at)
+        """Return one that nobody uses."""
+        return self._resting.pop() if self._resting else Alarm(self.loop.call_at)
 
     def give_back(self, alarm: Alarm) -> None:
         """Let others use it."""

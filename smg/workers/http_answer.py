@@ -102,6 +102,10 @@ class HttpAnswer(ABC):
             UpstreamError: The body broke off.
         """
 
+    def at_once(self) -> bytes | None:
+        """Return the whole body if all of it is here and nobody has asked for it; else None, and nothing is taken."""
+        return None
+
     @abstractmethod
     def part(self) -> None:
         """Give the connection back, or close it where the body has not ended; to be called once, by who asked."""

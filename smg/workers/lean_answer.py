@@ -5,7 +5,6 @@ Bytes are handed on where they arrive: no task, no queue and no future per piece
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
@@ -16,6 +15,7 @@ from smg.workers.http_answer import HttpAnswer
 from smg.workers.http_connector import stale
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from smg.core.words import WorkerId
@@ -85,6 +85,13 @@ class LeanAnswer(HttpAnswer):
                 self._take = None
         return not self._over
 
+    @override
+    def at_once(self) -> bytes | None:
+        if not self._ended or self._failure is not None:
+            return None
+        held, self._held = self._held, b""
+        return held
+
     @property
     def _over(self) -> bool:
         """Whether the body has ended well and all of it was taken."""
@@ -104,15 +111,12 @@ class LeanAnswer(HttpAnswer):
             self._connection.discard()
         self._failure = None  # the frames that it went through lead back here: all of it would wait for the collector
 
-    async def _event(self) -> None:
-        """Wait until there is something to be told."""
+    def _event(self) -> asyncio.Future[None]:
+        """Return what is done once there is something to be told."""
         if self._failure is not None:
             raise self._failure
-        self._woken = asyncio.get_running_loop().create_future()
-        try:
-            await self._woken
-        finally:
-            self._woken = None
+        self._woken = self.watch.loop.create_future()
+        return self._woken
 
     # What the connection tells.
 

@@ -26,8 +26,8 @@ async def test_request_is_told_of_once_with_its_times() -> None:
 
     [told] = observer.events
     assert isinstance(told, RequestFinished)
-    assert (told.status, told.first_byte_secs, told.duration_secs, told.error_code) == (200, 1.0, 3.0, None)
-    assert told.caller == "c1"
+    assert (told.trail.status, told.first_byte_secs, told.duration_secs, told.trail.error_code) == (200, 1.0, 3.0, None)
+    assert told.trail.caller == "c1"
     assert sink.drains == 1
 
 
@@ -44,4 +44,4 @@ async def test_caller_who_left_is_recorded_as_499(error: Any) -> None:
 
     [told] = observer.events
     assert isinstance(told, RequestFinished)
-    assert (told.status, told.error_code) == (499, "client_closed_request")
+    assert (told.trail.status, told.trail.error_code) == (499, "client_closed_request")

@@ -51,7 +51,10 @@ class InferenceHandlers:
 
     async def _read(self, request: Request, endpoint: Endpoint, path: str) -> InferenceRequest:
         body = await request.receive()
-        fields = await self._fields(endpoint, body)
+        if len(body) < LARGE_BYTES:
+            fields = read_routing(endpoint, body, self._limits)
+        else:
+            fields = await self._in_steps(endpoint, body)
         model = fields.model or self._only_model()
         request.trail.model = model
         request.trail.streaming = fields.stream
@@ -68,10 +71,8 @@ class InferenceHandlers:
             trail=request.trail,
         )
 
-    async def _fields(self, endpoint: Endpoint, body: bytes) -> RoutingFields:
-        """Read what routing needs; a large body in steps, between which the loop has a turn, and one such at a time."""
-        if len(body) < LARGE_BYTES:
-            return read_routing(endpoint, body, self._limits)
+    async def _in_steps(self, endpoint: Endpoint, body: bytes) -> RoutingFields:
+        """Read what routing needs of a large body, one such at a time, with turns of the loop between the steps."""
         async with self._turn:
             return await in_turns(steps_of_routing(endpoint, body, self._limits))
 

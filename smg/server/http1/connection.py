@@ -173,7 +173,7 @@ class Connection(Outlet):
         if self._burst >= BURST_BYTES:
             self._burst = 0
             self._listen(wanted=False)
-            asyncio.get_running_loop().call_soon(self._read_on)
+            self._loop.call_soon(self._read_on)
 
     def _read_on(self) -> None:
         if self._intake is not None and not self._intake.done:
@@ -216,7 +216,7 @@ class Connection(Outlet):
             self._take(intake, ahead)
         self._job = handler, request, sink
         if self.task is None:
-            self.task = asyncio.get_running_loop().create_task(self._serve_all())
+            self.task = self._loop.create_task(self._serve_all())
         elif self._rest is not None and not self._rest.done():
             self._rest.set_result(None)
 
@@ -233,7 +233,7 @@ class Connection(Outlet):
                 if self._lined_up:
                     await asyncio.sleep(0)  # many may stand there, and others have their turn first
                 elif not (self.parting or self._transport.is_closing()):
-                    self._rest = asyncio.get_running_loop().create_future()
+                    self._rest = self._loop.create_future()
                     await self._rest
         finally:
             self.task = None

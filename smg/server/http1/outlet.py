@@ -27,7 +27,7 @@ class Outlet(asyncio.Protocol):
         parting: Nothing more will be sent than what waits already.
     """
 
-    __slots__ = ("_moved_at", "_service", "_transport", "_unsent", "_waiter", "deadline", "full", "parting")
+    __slots__ = ("_loop", "_moved_at", "_service", "_transport", "_unsent", "_waiter", "deadline", "full", "parting")
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -41,6 +41,7 @@ class Outlet(asyncio.Protocol):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._loop = asyncio.get_running_loop()
         self._transport.set_write_buffer_limits(high=WRITE_AHEAD_BYTES)
 
     @override
@@ -68,7 +69,7 @@ class Outlet(asyncio.Protocol):
             ConnectionResetError: It has gone, or took nothing for the stall limit and was cut off.
         """
         if self.full and not self._transport.is_closing():
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = self._loop.create_future()
             await self._waiter
         if self._transport.is_closing():
             raise ConnectionResetError("the caller has gone")

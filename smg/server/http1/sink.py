@@ -11,7 +11,7 @@ from smg.wire.http_chunks import BREAK, size_line
 from smg.wire.http_fields import field_lines, known_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from smg.core.request import ReplyHead
 
@@ -31,7 +31,7 @@ class WallDate:
         self._second = 0
         self._field = b""
 
-    def __call__(self) -> bytes:
+    def line(self) -> bytes:
         """Return the present time as a line of the head."""
         if (second := int(time.time())) != self._second:
             self._second = second
@@ -54,7 +54,7 @@ class Channel(Protocol):
         """Hand bytes to the network; they are dropped once the caller has gone."""
         ...
 
-    async def drain(self) -> None:
+    def drain(self) -> Coroutine[None, None, None]:
         """Wait until the buffer has room; raises ConnectionResetError if the caller has gone."""
         ...
 
@@ -135,14 +135,14 @@ class HttpSink:
             data, self._pending = self._pending + data, b""
         self._channel.send(data)
 
-    async def drain(self) -> None:
+    def drain(self) -> Coroutine[None, None, None]:
         """Wait until the connection takes more.
 
         Raises:
             ConnectionResetError: The caller has gone, or took nothing for the stall limit and was cut off.
         """
         self._flush(b"")
-        await self._channel.drain()
+        return self._channel.drain()
 
     def finish(self) -> None:
         """End the body.
@@ -167,7 +167,7 @@ class HttpSink:
     def _framed(self, head: ReplyHead) -> bytes:
         line = STATUS_LINES.get(head.status) or b"HTTP/1.1 %d Unknown\r\n" % head.status
         fields = known_lines(head.headers) + field_lines(head.own)
-        return b"".join((line, fields, self._date(), self._length(head), self._option(), b"\r\n"))
+        return b"".join((line, fields, self._date.line(), self._length(head), self._option(), b"\r\n"))
 
     def _length(self, head: ReplyHead) -> bytes:
         if head.length is not None and head.status != NO_CONTENT:

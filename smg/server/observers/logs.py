@@ -75,7 +75,8 @@ class LogObserver:
                 pass
 
     def _finished(self, event: RequestFinished) -> None:
-        failed = event.error_code is not None and event.status >= SERVER_ERROR  # a probe's 503 is no failure
+        trail = event.trail
+        failed = trail.error_code is not None and (trail.status or 0) >= SERVER_ERROR  # a probe's 503 is no failure
         level = WARNING if failed else INFO
         if self._lowest <= level:
             LOG.log(level, "request.finished", extra=_finish(event))
@@ -96,21 +97,22 @@ def _fields(**fields: Any) -> dict[str, Any]:
 
 
 def _finish(event: RequestFinished) -> dict[str, Any]:
+    trail = event.trail
     return _fields(
         request_id=event.request_id,
         method=event.method,
-        route=event.route,
-        status=event.status,
-        error_code=event.error_code,
-        caller=event.caller,
-        model=event.model,
-        streaming=event.streaming,
-        worker=event.worker_id,
-        attempts=event.attempts,
+        route=trail.route,
+        status=trail.status,
+        error_code=trail.error_code,
+        caller=trail.caller,
+        model=trail.model,
+        streaming=trail.streaming,
+        worker=trail.worker_id,
+        attempts=trail.attempts,
         first_byte_ms=_ms(event.first_byte_secs),
         duration_ms=_ms(event.duration_secs),
-        prompt_tokens=event.prompt_tokens,
-        completion_tokens=event.completion_tokens,
+        prompt_tokens=trail.prompt_tokens,
+        completion_tokens=trail.completion_tokens,
     )
 
 

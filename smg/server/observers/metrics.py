@@ -66,7 +66,7 @@ class MetricsObserver:
         """Count ``event``."""
         match event:
             case RequestFinished():
-                self._requests.note(event, self._known(event.model))
+                self._requests.note(event, self._known(event.trail.model))
             case AttemptEnded():
                 worker = self._fleet().workers.get(event.worker_id)
                 self._attempts.note(event, worker.url if worker else UNKNOWN)

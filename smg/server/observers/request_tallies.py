@@ -44,8 +44,9 @@ class RequestTallies:
 
     def note(self, event: RequestFinished, model: str | None) -> None:
         """Count one; ``model`` is the event's, or a word for those that nobody serves."""
+        trail = event.trail
         method = event.method if event.method in METHODS else OTHER
-        kind = (method, event.route, event.status, event.error_code or "", model, event.streaming)
+        kind = (method, trail.route, trail.status or 0, trail.error_code or "", model, trail.streaming)
         tally = self._of.get(kind)
         if tally is None:
             tally = self._of[kind] = RequestTally(self._bounds)
@@ -53,8 +54,8 @@ class RequestTallies:
         tally.durations.note(self._bounds, event.duration_secs)
         if event.first_byte_secs is not None:
             tally.first_bytes.note(self._bounds, event.first_byte_secs)
-        tally.prompt_tokens += event.prompt_tokens or 0
-        tally.answer_tokens += event.completion_tokens or 0
+        tally.prompt_tokens += trail.prompt_tokens or 0
+        tally.answer_tokens += trail.completion_tokens or 0
 
     def families(self) -> Iterable[Collector]:
         """Return what Prometheus is shown."""

@@ -102,7 +102,7 @@ async def test_caller_who_leaves_cancels_the_handler() -> None:
 
     [told] = served.observer.events
     assert isinstance(told, RequestFinished)
-    assert told.status == 499
+    assert told.trail.status == 499
 
 
 @pytest.mark.parametrize(

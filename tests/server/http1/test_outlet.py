@@ -72,7 +72,7 @@ class _Pipe(asyncio.Transport):
         self.aborted = True
 
 
-def test_each_byte_taken_gives_more_time() -> None:
+async def test_each_byte_taken_gives_more_time() -> None:
     """A buffer that shrinks, however slowly, is waited for; one that does not is cut at the stall limit."""
     clock, pipe = ManualClock(), _Pipe()
     shared: Any = {"handler": refusing, "fault": refusing, "crowd": Crowd(1), "memory": BodyMemory(1)}

@@ -17,6 +17,7 @@ from smg.core.events import (
     WorkerLifeChanged,
     WorkerRemoved,
 )
+from smg.core.request import Trail
 from smg.core.words import LifeState, WorkerId, WorkerType
 from smg.server.observers.log_lines import set_up_logging
 from smg.server.observers.logs import LogObserver
@@ -26,9 +27,10 @@ WORKER = WorkerId("w1")
 
 
 def _finished(status: Any = 200, code: Any = None) -> Any:
-    return RequestFinished(
-        "r1", "POST", "/v1/chat/completions", status, code, "m = x", False, WORKER, 1, 0.25, 1.5, None, 7, "c1"
-    )
+    trail = Trail()
+    trail.route, trail.status, trail.error_code, trail.model = "/v1/chat/completions", status, code, "m = x"
+    trail.worker_id, trail.attempts, trail.completion_tokens, trail.caller = WORKER, 1, 7, "c1"
+    return RequestFinished("r1", "POST", trail, 0.25, 1.5)
 
 
 class Terminal(io.StringIO):

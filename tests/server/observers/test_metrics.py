@@ -5,6 +5,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from smg.core.events import AttemptEnded, ProbeEnded, RequestFinished, WorkerRemoved
+from smg.core.request import Trail
 from smg.core.words import ConnectionMode, Outcome, WorkerId, WorkerType
 from smg.server.observers.metrics import MetricsObserver
 from smg.workers.fleet import Fleet
@@ -14,7 +15,11 @@ WORKER = WorkerId("w1")
 
 
 def _finished(method: Any = "POST", model: Any = "m", status: Any = 200, code: Any = None) -> Any:
-    return RequestFinished("r1", method, "/v1/completions", status, code, model, True, WORKER, 1, 0.2, 0.4, 5, 9)
+    trail = Trail()
+    trail.route, trail.status, trail.error_code, trail.model = "/v1/completions", status, code, model
+    trail.streaming, trail.worker_id, trail.attempts = True, WORKER, 1
+    trail.prompt_tokens, trail.completion_tokens = 5, 9
+    return RequestFinished("r1", method, trail, 0.2, 0.4)
 
 
 def _attempt(number: Any = 1, outcome: Any = Outcome.SUCCEEDED, code: Any = None) -> Any:
