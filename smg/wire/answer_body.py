@@ -8,7 +8,10 @@ reads callers' chunks.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from typing_extensions import override
 
 from smg.wire.http_chunks import ChunkedBody, one_chunk
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from smg.wire.answer_head import AnswerHead
 
 
-class AnswerBody(Protocol):
+class AnswerBody(ABC):
     """Takes a body out of its framing.
 
     Attributes:
@@ -25,28 +28,26 @@ class AnswerBody(Protocol):
         beyond: More came behind its end, so the connection cannot be trusted with another request.
     """
 
-    endless: ClassVar[bool]
-    done: bool
-    beyond: bool
-
-    def feed(self, data: bytes) -> bytes:
-        """Return what of ``data`` is body; raises BadFramingError or PayloadTooLargeError where it is malformed."""
-        ...
-
-
-class SizedBody:
-    """A body of a known length."""
-
-    __slots__ = ("_left", "beyond", "done")
     endless: ClassVar[bool] = False
 
-    def __init__(self, length: int) -> None:
-        self._left = length
-        self.done = not length
+    def __init__(self, *, done: bool = False) -> None:
+        self.done = done
         self.beyond = False
 
+    @abstractmethod
     def feed(self, data: bytes) -> bytes:
-        """Return what of ``data`` is body."""
+        """Return what of ``data`` is body; raises BadFramingError or PayloadTooLargeError where it is malformed."""
+
+
+class SizedBody(AnswerBody):
+    """A body of a known length."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(done=not length)
+        self._left = length
+
+    @override
+    def feed(self, data: bytes) -> bytes:
         self.beyond = len(data) > self._left
         if self.beyond:
             data = data[: self._left]
@@ -55,20 +56,16 @@ class SizedBody:
         return data
 
 
-class ChunkyBody:
+class ChunkyBody(AnswerBody):
     """A body in chunks."""
 
-    __slots__ = ("_between", "_machine", "beyond", "done")
-    endless: ClassVar[bool] = False
-
     def __init__(self) -> None:
+        super().__init__()
         self._machine = ChunkedBody(sys.maxsize)
         self._between = True
-        self.done = False
-        self.beyond = False
 
+    @override
     def feed(self, data: bytes) -> bytes:
-        """Return what of ``data`` is body."""
         return (self._between and one_chunk(data)) or self._worked_out(data)
 
     def _worked_out(self, data: bytes) -> bytes:
@@ -79,19 +76,13 @@ class ChunkyBody:
         return body
 
 
-class EndlessBody:
+class EndlessBody(AnswerBody):
     """A body that the connection's end ends."""
 
-    __slots__ = ("beyond", "done")
     endless: ClassVar[bool] = True
 
-    def __init__(self) -> None:
-        self.done = False
-        self.beyond = False
-
-    @staticmethod
-    def feed(data: bytes) -> bytes:
-        """Return ``data``, which is all body."""
+    @override
+    def feed(self, data: bytes) -> bytes:
         return data
 
 

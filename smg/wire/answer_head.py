@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 from smg.core.errors import BadFramingError
 from smg.core.request import RawHeaders  # noqa: TC001  (the types of pure functions are read with them)
-from smg.wire.http_fields import HEAD_END, HeadTemplate, head_fields, is_length, template_of, without_length
+from smg.wire.http_fields import (
+    HEAD_END,
+    TEMPLATE_BYTES,
+    HeadTemplate,
+    head_fields,
+    is_length,
+    template_of,
+    without_length,
+)
 from smg.wire.http_head import CLEAN
 
 if TYPE_CHECKING:
@@ -76,13 +84,18 @@ class AnswerHead:
 
 
 class AnswerReader:
-    """Reads the heads of one worker; one that says what the last one said, but for its length, is not read anew."""
+    """Reads the heads of one worker; one that says what the last one said, but for its length, is not read anew.
 
-    __slots__ = ("_last", "_template")
+    Those without a length are kept apart: heads of streams and of whole answers may take turns.
+    """
+
+    __slots__ = ("_last", "_template", "_unsized", "_unsized_block")
 
     def __init__(self) -> None:
         self._template: HeadTemplate | None = None
         self._last: AnswerHead | None = None
+        self._unsized: AnswerHead | None = None
+        self._unsized_block = b""
 
     def read(self, data: bytes) -> tuple[AnswerHead | None, bytes]:
         """Return the head that ``data`` opens with, and what follows; None where it is not whole, and what there is.
@@ -109,9 +122,13 @@ class AnswerReader:
         length = None if self._template is None else self._template.length(block)
         if length is not None and self._last is not None:
             return self._last.sized(length)
+        if self._unsized is not None and block == self._unsized_block:
+            return self._unsized
         head = read_answer_head(block + HEAD_END)
         if head.length and (template := template_of(block)) is not None:
             self._template, self._last = template, head
+        elif head.length is None and len(block) <= TEMPLATE_BYTES:
+            self._unsized_block, self._unsized = block, head
         return head
 
 

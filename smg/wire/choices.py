@@ -113,8 +113,17 @@ _event = msgspec.json.Decoder(_Event)
 
 def choices_finished(events: bytes) -> set[int]:
     """Return the choices that show in these whole events why they finished; for events that hold ``A_REASON``."""
-    shown = [data for data in SseFramer(len(events) + 1).feed(events) if A_REASON.search(data)]
+    shown = [data for data in _payloads(events) if A_REASON.search(data)]
     return {index for data in shown for index in _finished(data) if index < MOST_CHOICES}
+
+
+def _payloads(events: bytes) -> list[bytes]:
+    """Return the data of whole events; those of one line each, as engines write them, are quickly told apart."""
+    *pieces, rest = events.split(b"\n\n")
+    of_one_line = not rest and events.count(b"\n") == 2 * len(pieces) and events.find(b"\r") < 0
+    if of_one_line and all(piece.startswith(b"data: ") for piece in pieces):
+        return [piece.removeprefix(b"data: ") for piece in pieces]
+    return SseFramer(len(events) + 1).feed(events)
 
 
 def _finished(data: bytes) -> set[int]:

@@ -98,12 +98,14 @@ class ChunkedBody:
         line = SIZE.match(data, at)
         if line is None:
             return self._unended(data, at)
-        self._left = int(line[1], 16)
+        size, extension = line.groups()
+        begin = at + len(size) + len(extension) + len(BREAK)
+        self._left = int(size, 16)
         if len(self.content) + self._left > self._max_bytes:
             raise PayloadTooLargeError(f"the request's body is larger than {self._max_bytes} bytes")
-        self._spend(len(line[2]))
-        begin, end = line.end(), line.end() + self._left
-        if self._left and data.startswith(BREAK, end):  # whole: many tiny chunks must not hold up the loop
+        self._spend(len(extension))
+        end = begin + self._left
+        if self._left and data[end : end + 2] == BREAK:  # whole: many tiny chunks must not hold up the loop
             self.content += data[begin:end]
             return end + 2
         self._step = self._data if self._left else self._trailer

@@ -58,6 +58,19 @@ def test_a_head_that_comes_again_differs_in_its_length_alone():
     assert {(head.headers, rest) for head, rest in read} == {(((b"A", b"b"),), b"body")}
 
 
+def test_a_head_without_a_length_that_comes_again_is_the_same():
+    """To the byte; and neither is it taken for one with a length."""
+    reader = AnswerReader()
+    stream, other = (b"HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\n\r\n" % status for status in (200, 201))
+    sized = b"HTTP/1.1 200 X\r\nContent-Length: 3\r\n\r\n"
+
+    read = [read_one(reader, data)[0] for data in (stream, sized, stream, other, stream)]
+    assert [(head.status, head.length, head.chunked) for head in read] == [
+        *((200, None, True), (200, 3, False), (200, None, True), (201, None, True), (200, None, True)),
+    ]
+    assert read[0] is read[2]
+
+
 def test_an_interim_head_is_never_taken_for_the_answers():
     """Even where it names a length."""
     reader, interim = AnswerReader(), b"HTTP/1.1 103 X\r\nContent-Length: 9\r\n\r\n"

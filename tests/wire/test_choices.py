@@ -65,6 +65,12 @@ def event(**fields) -> bytes:
         pytest.param(event(meta_info={"finish_reason": {"type": "stop"}}, index=5), {5}, id="native, one of many"),
         pytest.param(event(details={"finish_reason": "length"}), {0}, id="elsewhere"),
         pytest.param(b'data: {"finish_reason": "stop"\n\n', {0}, id="broken"),
+        pytest.param(
+            b": ping\n\nid: 7\n" + event(choices=[{"index": 2, "finish_reason": "stop"}]), {2}, id="behind a comment"
+        ),
+        pytest.param(b'data: {"index": 4,\ndata: "finish_reason": "stop"}\n\n', {0}, id="of two lines"),
+        pytest.param(event(choices=[{"index": 2, "finish_reason": "stop"}]).replace(b"\n", b"\r\n"), {2}, id="crlf"),
+        pytest.param(event(choices=[{"index": 6, "finish_reason": "stop"}]) + b"data: [DONE]\n\n", {6}, id="the end"),
         pytest.param(event(choices=[{"index": MOST_CHOICES, "finish_reason": "stop"}]), set(), id="beyond the cap"),
     ],
 )
