@@ -19,6 +19,7 @@ CALLER_LEFT_CODE: Final = "client_closed_request"
 
 def record(handler: Handler, *, clock: Clock, observer: Observer) -> Handler:
     """Tell ``observer`` of each request once, when its last byte is handed to the network or its caller left."""
+    now = clock.now
 
     async def handle(request: Request, sink: Sink) -> None:
         try:
@@ -29,7 +30,7 @@ def record(handler: Handler, *, clock: Clock, observer: Observer) -> Handler:
             request.trail.error_code = CALLER_LEFT_CODE
             raise
         finally:
-            observer.notify(_finished(request, clock.now()))
+            observer.notify(_finished(request, now()))
 
     return handle
 

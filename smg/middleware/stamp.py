@@ -11,7 +11,7 @@ from smg.core.request import ReplyHead
 from smg.wire.headers import REQUEST_ID, ROUTED_WORKER_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from smg.core.clock import Clock
     from smg.core.request import Handler, Request, Sink
@@ -27,9 +27,11 @@ def stamp(handler: Handler, *, id_headers: Sequence[str], clock: Clock) -> Handl
     """
     names = tuple(name.lower().encode() for name in id_headers)
 
+    now = clock.now
+
     def handle(request: Request, sink: Sink) -> Awaitable[None]:
         request.id = _adopted(request, names) or _fresh_id()
-        sink.amend(partial(_stamped, request, clock))
+        sink.amend(partial(_stamped, request, now))
         return handler(request, sink)
 
     return handle
@@ -48,10 +50,10 @@ def _adopted(request: Request, names: tuple[bytes, ...]) -> str | None:
     return None
 
 
-def _stamped(request: Request, clock: Clock, head: ReplyHead) -> ReplyHead:
+def _stamped(request: Request, now: Callable[[], float], head: ReplyHead) -> ReplyHead:
     """Put the request's and the worker's ids on the head, and note that it was given."""
     trail = request.trail
-    trail.status, trail.first_byte_at = head.status, clock.now()
+    trail.status, trail.first_byte_at = head.status, now()
     own = (*head.own, (REQUEST_ID, request.id.encode()))
     if trail.worker_id:
         own += ((ROUTED_WORKER_ID, trail.worker_id.encode()),)

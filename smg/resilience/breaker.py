@@ -110,7 +110,7 @@ class CircuitBreaker:
         self.state = BreakerState.CLOSED
         self.retry_at: float | None = None
         self._settings = settings
-        self._clock = clock
+        self._now = clock.now
         self._rng = rng
         self._on_change = on_change
         self._succeeded = SlidingCount(settings.window_secs, BUCKETS)
@@ -123,7 +123,7 @@ class CircuitBreaker:
 
     def allows(self) -> bool:
         """Whether a request may be sent now; changes nothing."""
-        return self.retry_at is None or self._clock.now() >= self.retry_at
+        return self.retry_at is None or self._now() >= self.retry_at
 
     def admit(self) -> Ticket | None:
         """Let a request in, or return None; whoever holds the ticket must settle it."""
@@ -158,17 +158,17 @@ class CircuitBreaker:
     def _count(self, outcome: Outcome) -> None:
         if outcome is Outcome.SUCCEEDED:
             self._run = 0
-            self._succeeded.add(self._clock.now())
+            self._succeeded.add(self._now())
         elif outcome is Outcome.FAILED:
             self._run += 1
-            self._failed.add(self._clock.now())
+            self._failed.add(self._now())
             if self._untrusted() and not self._settings.disabled:
                 self._move(Move.TRIPPED)
 
     def _untrusted(self) -> bool:
         if self._run >= self._settings.failure_threshold:
             return True
-        now = self._clock.now()
+        now = self._now()
         failed = self._failed.total(now)
         requests = failed + self._succeeded.total(now)
         return requests >= self._settings.min_requests and failed >= self._settings.failure_rate * requests
@@ -187,7 +187,7 @@ class CircuitBreaker:
 
     def _lend(self) -> Ticket:
         self._prober = Ticket(self, self._era, probe=True)
-        self.retry_at = self._clock.now() + self._settings.probe_secs
+        self.retry_at = self._now() + self._settings.probe_secs
         self._on_change(self.state, self.state)
         return self._prober
 
@@ -208,7 +208,7 @@ class CircuitBreaker:
 
     def _cool(self) -> None:
         spread = self._rng.uniform(1 - JITTER_RATIO, 1 + JITTER_RATIO)
-        self.retry_at = self._clock.now() + self._open_secs * spread
+        self.retry_at = self._now() + self._open_secs * spread
 
     def _reset(self) -> None:
         self._run = 0

@@ -23,18 +23,18 @@ class RetryBudget:
 
     def __init__(self, settings: BudgetSettings, clock: Clock) -> None:
         self._settings = settings
-        self._clock = clock
+        self._now = clock.now
         width_secs = settings.window_secs / BUCKETS
         self._requests = SlidingCount(settings.window_secs, BUCKETS)
         self._retries = SlidingCount(settings.window_secs + width_secs, BUCKETS + 1)
 
     def request(self) -> None:
         """Count a new request; its retries are not requests."""
-        self._requests.add(self._clock.now())
+        self._requests.add(self._now())
 
     def allow_retry(self) -> bool:
         """Grant one retry and count it, or return False."""
-        now = self._clock.now()
+        now = self._now()
         share = self._settings.ratio * self._requests.total(now)
         granted = self._retries.total(now) + 1 <= max(self._settings.floor, share)
         if granted:

@@ -67,7 +67,7 @@ class Connection(Outlet):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.deadline = self._service.clock.now() + self._service.limits.head_secs
+        self.deadline = self._now() + self._service.limits.head_secs
         self._service.crowd.admit(self)
 
     @override
@@ -106,7 +106,7 @@ class Connection(Outlet):
         if expects:
             self.send(CONTINUE)
         self._listen(wanted=True)
-        self._await_body(self._service.clock.now())
+        self._await_body(self._now())
 
     # What the crowd asks for.
 
@@ -135,7 +135,7 @@ class Connection(Outlet):
     def _read_head(self, data: bytes) -> None:
         """Begin the request whose head ``data`` opens with, or wait for the rest of it."""
         block, end, rest = data.partition(HEAD_END)
-        now, limits = self._service.clock.now(), self._service.limits
+        now, limits = self._now(), self._service.limits
         try:
             if not end:
                 self._await_head(data, now)
@@ -162,7 +162,7 @@ class Connection(Outlet):
             self.deadline = NEVER
             self._hold(rest)
         elif intake.wanted:
-            self._await_body(self._service.clock.now())
+            self._await_body(self._now())
             self._let_others(len(data))
         else:
             self._listen(wanted=intake.size < READ_AHEAD_BYTES)
@@ -265,7 +265,7 @@ class Connection(Outlet):
 
     def _wait(self) -> None:
         """Go on to the next request."""
-        self.deadline = self._service.clock.now() + self._service.limits.idle_secs
+        self.deadline = self._now() + self._service.limits.idle_secs
         self._service.crowd.waits(self)
         self._listen(wanted=True)
         if self._ahead:

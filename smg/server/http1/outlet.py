@@ -27,10 +27,22 @@ class Outlet(asyncio.Protocol):
         parting: Nothing more will be sent than what waits already.
     """
 
-    __slots__ = ("_loop", "_moved_at", "_service", "_transport", "_unsent", "_waiter", "deadline", "full", "parting")
+    __slots__ = (
+        "_loop",
+        "_moved_at",
+        "_now",
+        "_service",
+        "_transport",
+        "_unsent",
+        "_waiter",
+        "deadline",
+        "full",
+        "parting",
+    )
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._now = service.clock.now
         self._moved_at = 0.0
         self._unsent = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -77,7 +89,7 @@ class Outlet(asyncio.Protocol):
     def watch_progress(self) -> None:
         """Let ``check_progress`` compare with now, from the next sweep on."""
         self._unsent = self._transport.get_write_buffer_size()
-        self.deadline = self._moved_at = self._service.clock.now()
+        self.deadline = self._moved_at = self._now()
 
     def check_progress(self, now: float) -> None:
         """Cut off a caller who takes nothing of what waits for it, or for whom nothing waits any more."""
