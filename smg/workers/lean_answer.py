@@ -109,7 +109,8 @@ class LeanAnswer(HttpAnswer):
             self._connection.rest()
         else:
             self._connection.discard()
-        self._failure = None  # the frames that it went through lead back here: all of it would wait for the collector
+        # The frames that a failure went through lead back here: all of it would wait for the collector.
+        self._failure = self._woken = None
 
     def _event(self) -> asyncio.Future[None]:
         """Return what is done once there is something to be told."""
