@@ -33,7 +33,7 @@ FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 LISTS: Final = frozenset({b"connection", b"content-encoding"})
 BODILESS: Final = frozenset({204, 304})
 SWITCHING: Final = 101
-FINAL: Final = 200
+FIRST_FINAL: Final = 200
 """The first status that no other head follows."""
 
 
@@ -110,7 +110,7 @@ class AnswerReader:
             head = self._known(block)
             if head.status == SWITCHING:
                 raise BadFramingError("the worker speaks another protocol now")
-            if head.status >= FINAL:
+            if head.status >= FIRST_FINAL:
                 return head, rest
             data = rest
             block, end, rest = data.partition(HEAD_END)
@@ -147,7 +147,7 @@ def read_answer_head(block: bytes) -> AnswerHead:
         raise _malformed()
     fields = first_values(headers)
     length, chunked = _framing(fields)
-    if status in BODILESS or status < FINAL:
+    if status in BODILESS or status < FIRST_FINAL:
         length, chunked = 0, False
     framed = chunked or length is not None
     keep_alive = framed and _keeps_alive(fields.get(b"connection"), modern=line[1] == b"1")
