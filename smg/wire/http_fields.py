@@ -16,8 +16,10 @@ from smg.core.request import HEADS, RawHeaders
 HEAD_END: Final = b"\r\n\r\n"
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 NAME: Final = re.compile(TOKEN)
-NAMES: Final = 512
+LINES: Final = 1024
 """How many are remembered; those that others make up push each other out."""
+LINE_BYTES: Final = 512
+"""Of a line that is remembered, at most."""
 BLANKS: Final = b" \t"
 LENGTH: Final = b"\r\ncontent-length:"
 MAX_LENGTH_DIGITS: Final = 18
@@ -74,7 +76,7 @@ def head_fields(block: bytes) -> RawHeaders:
     breaks = len(lines) + 1  # each line's, and the empty one's
     if block.count(b"\n") != breaks or block.count(b"\r") != breaks:
         raise BadFramingError("a line of the head holds half of a line break")
-    return tuple([_field(line) for line in lines[1:]])
+    return tuple([_known_field(line) if len(line) <= LINE_BYTES else _field(line) for line in lines[1:]])
 
 
 def without_length(fields: RawHeaders) -> RawHeaders:
@@ -84,14 +86,13 @@ def without_length(fields: RawHeaders) -> RawHeaders:
 
 def _field(line: bytes) -> tuple[bytes, bytes]:
     name, colon, value = line.partition(b":")
-    if not colon or not _is_name(name):
+    if not colon or NAME.fullmatch(name) is None:
         raise BadFramingError("a field of the head is malformed")
     return name, value.strip(BLANKS)
 
 
-@lru_cache(NAMES)
-def _is_name(name: bytes) -> bool:
-    return NAME.fullmatch(name) is not None
+_known_field: Final = lru_cache(LINES)(_field)
+"""The same, remembered: callers of one kind say the same, and share what was made of it."""
 
 
 def field_lines(fields: RawHeaders) -> bytes:
