@@ -21,7 +21,8 @@ MOST_CHOICES = 1 << 16
 """Choices of a stream that are told apart; an index beyond is not noted."""
 
 A_REASON = re.compile(rb'"finish_reason"\s*:\s*["{]')
-"""A reason to finish that is not null."""
+"""A reason to finish that is not null. Engines write it in one line; one that a line's end cuts in two is none, or what
+else comes with its event would decide whether it is found."""
 
 _MANY = re.compile(rb'[ \t\r\n]*\[[ \t\r\n]*["\[{]')
 
@@ -113,7 +114,7 @@ _event = msgspec.json.Decoder(_Event)
 
 def choices_finished(events: bytes) -> set[int]:
     """Return the choices that show in these whole events why they finished; for events that hold ``A_REASON``."""
-    shown = [data for data in _payloads(events) if A_REASON.search(data)]
+    shown = [data for data in _payloads(events) if any(map(A_REASON.search, data.split(b"\n")))]
     return {index for data in shown for index in _finished(data) if index < MOST_CHOICES}
 
 

@@ -24,6 +24,7 @@ SEEDS = (
     BYTE_ORDER_MARK + b"event: x\nid: 1\ndata:a\n\n" + DONE + EVENT,
     b'data: {"error":' + b"[" * 1_200 + b"\n\n" + ERROR,
     b'data: {"finish_reason":\n\n"data": 1}\n\n' + EVENT,
+    b'data: {"finish_reason":\ndata: {"a":1}}\n\ndata: {\r,"finish_reason":"stop"}\n\n' + DONE,
 )
 
 

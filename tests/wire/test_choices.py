@@ -69,6 +69,11 @@ def event(**fields) -> bytes:
             b": ping\n\nid: 7\n" + event(choices=[{"index": 2, "finish_reason": "stop"}]), {2}, id="behind a comment"
         ),
         pytest.param(b'data: {"index": 4,\ndata: "finish_reason": "stop"}\n\n', {0}, id="of two lines"),
+        pytest.param(
+            b'data: {"finish_reason":\ndata: "stop"}\n\n' + event(choices=[{"index": 1, "finish_reason": "stop"}]),
+            {1},
+            id="cut in two by a line's end",
+        ),
         pytest.param(event(choices=[{"index": 2, "finish_reason": "stop"}]).replace(b"\n", b"\r\n"), {2}, id="crlf"),
         pytest.param(event(choices=[{"index": 6, "finish_reason": "stop"}]) + b"data: [DONE]\n\n", {6}, id="the end"),
         pytest.param(event(choices=[{"index": MOST_CHOICES, "finish_reason": "stop"}]), set(), id="beyond the cap"),
