@@ -66,7 +66,7 @@ class Attempt:
             request.trail.worker_id = self._worker.id
             try:
                 await self._router.dispatch(self._worker, request, sink, lease)
-            except Exception as error:
+            except Exception as error:  # whatever it is goes on, once it is known what it says of the worker
                 self._judge(error, lease)
                 if sink.head is None or not _breaks_off(error):
                     raise

@@ -25,7 +25,7 @@ LENGTH: Final = b"\r\ncontent-length:"
 MAX_LENGTH_DIGITS: Final = 18
 TEMPLATE_BYTES: Final = 4 << 10
 """Of a head that is kept, at most; it stays as long as the connection."""
-UNBROKEN: Final = bytes(byte if byte not in b"\r\n\0" else 0x20 for byte in range(256))
+UNBROKEN: Final = bytes.maketrans(b"\r\n\0", b"   ")
 """Changes what ends a line or a text, and nothing else; to look for it by ``find`` and ``count`` costs thrice that."""
 
 

@@ -28,16 +28,8 @@ class Outlet(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_loop",
-        "_moved_at",
-        "_now",
-        "_service",
-        "_transport",
-        "_unsent",
-        "_waiter",
-        "deadline",
-        "full",
-        "parting",
+        *("_loop", "_moved_at", "_now", "_service", "_transport", "_unsent", "_waiter"),
+        *("deadline", "full", "parting"),
     )
 
     def __init__(self, service: Service) -> None:
