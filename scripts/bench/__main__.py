@@ -78,13 +78,17 @@ class Ring:
             return scenario.run(gateway, engines, secs)
 
     def _start(self, stack: ExitStack, target: Target, fleet: str, engines: Sequence[Program]) -> Program:
-        scheme = "grpc" if fleet == "grpc" else "http"
-        urls = [f"{scheme}://127.0.0.1:{engine.port}" for engine in engines]
+        urls = [f"{scheme(fleet)}://127.0.0.1:{engine.port}" for engine in engines]
         place, port = self._folder / f"{target.name}-{fleet}", free_port()
         place.mkdir(exist_ok=True)
         gateway = stack.enter_context(running(target.command(urls, port, place), port, place / "log"))
         gateway.wait_serving()
         return gateway
+
+
+def scheme(fleet: str) -> str:
+    """Return how the workers of a fleet are spoken to."""
+    return "grpc" if fleet == "grpc" else "http"
 
 
 def main() -> int:
@@ -97,7 +101,7 @@ def main() -> int:
         for turn in range(args.rounds):
             for name in args.scenarios.split(","):
                 for target in targets[turn % len(targets) :] + targets[: turn % len(targets)]:
-                    if SCENARIOS[name].fleet != "grpc" or target.grpc:
+                    if scheme(SCENARIOS[name].fleet) in target.workers:
                         print(f"round {turn + 1}: {name}: {target.name}", file=sys.stderr, flush=True)
                         results.add(target.name, ring.visit(target, SCENARIOS[name], args.secs))
     print("\n".join(shown(results.medians())))
@@ -111,8 +115,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--targets",
-        default="ours,smg,vllm-router,nginx",
-        help="gateways, of ours, ours x2, smg, vllm-router, litellm, nginx",
+        default="ours,smg,vllm-router,nginx,grpc.aio",
+        help=f"gateways, of {', '.join(target.name for target in TARGETS)}",
     )
     parser.add_argument(
         "--scenarios",

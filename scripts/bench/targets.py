@@ -1,4 +1,4 @@
-"""The gateways that are compared, and nginx as the floor: how each is started, and whether it is here.
+"""The gateways that are compared, and the floors, nginx and a bare relay: how each is started, and whether it is here.
 
 Every gateway runs with its default features; only the address, the policy (round robin) and the log level are set.
 """
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HOME = Path(os.environ.get("BENCH_HOME", ".bench")).resolve()
 OURS = "ours"
+HTTP, GRPC = frozenset({"http"}), frozenset({"grpc"})
 
 NGINX = """\
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
@@ -55,13 +56,13 @@ class Target:
     Attributes:
         program: What must be there for it to run.
         command: Returns its command line, from worker URLs, port, a folder for its files, and extra arguments.
-        grpc: Whether it serves gRPC workers.
+        workers: The schemes of the workers that it serves.
     """
 
     name: str
     program: Path
     command: Callable[[Sequence[str], int, Path], list[str]]
-    grpc: bool = False
+    workers: frozenset[str] = HTTP
 
     @property
     def installed(self) -> bool:
@@ -106,11 +107,16 @@ def _nginx(urls: Sequence[str], port: int, folder: Path) -> list[str]:
     return ["nginx", "-c", str(file), "-p", str(folder)]
 
 
+def _relay(urls: Sequence[str], port: int, _folder: Path) -> list[str]:
+    return [sys.executable, "-m", "scripts.bench.grpc_relay", str(port), urls[0].rpartition(":")[2]]
+
+
 TARGETS = (
-    Target(OURS, Path(sys.executable), _ours, grpc=True),
-    Target(f"{OURS} x2", Path(sys.executable), _ours_twice, grpc=True),
-    Target("smg", HOME / "peers/bin/smg", _smg, grpc=True),
+    Target(OURS, Path(sys.executable), _ours, HTTP | GRPC),
+    Target(f"{OURS} x2", Path(sys.executable), _ours_twice, HTTP | GRPC),
+    Target("smg", HOME / "peers/bin/smg", _smg, HTTP | GRPC),
     Target("vllm-router", HOME / "peers/bin/vllm-router", _vllm_router),
     Target("litellm", HOME / "litellm/bin/litellm", _litellm),
+    Target("grpc.aio", Path(sys.executable), _relay, GRPC),
     Target("nginx", Path(shutil.which("nginx") or "/usr/sbin/nginx"), _nginx),
 )
