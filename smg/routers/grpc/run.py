@@ -68,7 +68,8 @@ async def perform(worker: GrpcWorker, runs: Sequence[Run], output: Output, watch
         UpstreamError: The worker failed in one; the others are cancelled.
     """
     if len(runs) == 1:
-        await _call(worker, runs[0], output, watching)
+        # A task of its own: each message resumes two coroutines, in place of all those of the request's way.
+        await asyncio.get_running_loop().create_task(_call(worker, runs[0], output, watching))
         return
     slots = asyncio.Semaphore(CALLS_AT_ONCE)
     await together([_in_turn(slots, _call(worker, run, output, watching)) for run in runs])
