@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 SUFFIX: str = sysconfig.get_config_var("EXT_SUFFIX")
 COMPILED = {
-    "smg/core": "clock observers request words",
+    "smg/core": "clock observers remembered request words",
     "smg/middleware": "authenticate cors failures finishing record stamp",
     "smg/policies": "least_load load passthrough policy power_of_two random_choice round_robin table",
-    "smg/resilience": "backoff breaker bucket budget clock_headers clocks gate window",
+    "smg/resilience": "backoff breaker bucket budget clock_headers clocks gate shares window",
     "smg/routers": "attempt attempts event_stream http_router judge plain_answer router tries",
     "smg/routers/grpc": (
         "chat choice completions embeddings generate generation_job job outputs router run tally tokenization"

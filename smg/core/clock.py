@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Clock(Protocol):
@@ -15,7 +18,11 @@ class Clock(Protocol):
 
 
 class MonotonicClock:
-    """The machine's monotonic clock."""
+    """The machine's monotonic clock.
 
-    now = staticmethod(time.monotonic)
-    """Return seconds since some fixed point, never going back."""
+    Attributes:
+        now: Returns seconds since some fixed point, never going back; the system's own function, bound once.
+    """
+
+    def __init__(self) -> None:
+        self.now: Callable[[], float] = time.monotonic

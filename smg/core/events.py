@@ -6,7 +6,7 @@ Lower layers never log. ``server`` plugs in the observers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -142,11 +142,3 @@ Event: TypeAlias = (
     | ProcessEnded
     | TaskFailed
 )
-
-
-class Observer(Protocol):
-    """Hears every event; must neither block nor raise."""
-
-    def notify(self, event: Event) -> None:
-        """Take note of ``event``."""
-        ...

@@ -6,8 +6,11 @@ listener or protocol the request came through.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
+
+from mypy_extensions import mypyc_attr
 
 from smg.core.words import Endpoint, WorkerId
 
@@ -140,43 +143,47 @@ class ReplyHead:
         self.own = own
 
 
-class Sink(Protocol):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Sink(ABC):
     """Where one answer goes.
 
     Order: ``start`` once, ``write`` any number of times, ``finish`` once. None of the three blocks or
     awaits, so a worker can push from a protocol callback. When ``paused`` is true, await ``drain``
     before writing more. A caller who has gone shows as cancellation of the task that serves it.
+
+    Attributes:
+        head: What was handed over, as its caller gets it; None before. From then on nothing may be retried.
     """
 
-    @property
-    def head(self) -> ReplyHead | None:
-        """The head that was handed over, as its caller gets it; from then on nothing may be retried."""
-        ...
+    __slots__ = ("head",)
+
+    def __init__(self) -> None:
+        self.head: ReplyHead | None = None
 
     @property
+    @abstractmethod
     def paused(self) -> bool:
         """Whether the caller is slower than the worker and the writer must drain first."""
-        ...
 
+    @abstractmethod
     def amend(self, change: Callable[[ReplyHead], ReplyHead]) -> None:
         """Have the head changed by ``change`` when it is handed over, after all that ask for this later."""
-        ...
 
+    @abstractmethod
     def start(self, head: ReplyHead) -> None:
         """Commit to this answer."""
-        ...
 
+    @abstractmethod
     def write(self, data: bytes) -> None:
         """Hand over body bytes in order; they are sent as they are."""
-        ...
 
+    @abstractmethod
     def drain(self) -> Coroutine[None, None, None]:
         """Wait until the caller has taken enough; raise ConnectionResetError if it has gone."""
-        ...
 
+    @abstractmethod
     def finish(self) -> None:
         """End the body properly."""
-        ...
 
 
 Handler: TypeAlias = Callable[[Request, Sink], Awaitable[None]]

@@ -10,7 +10,7 @@ from smg.core.events import TaskFailed
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from smg.core.events import Observer
+    from smg.core.observers import Observer
 
 
 class Tasks:

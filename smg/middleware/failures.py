@@ -10,7 +10,7 @@ from smg.core.request import reply
 from smg.wire.errors import error_body, error_event, error_headers
 
 if TYPE_CHECKING:
-    from smg.core.events import Observer
+    from smg.core.observers import Observer
     from smg.core.request import Handler, RawHeaders, ReplyHead, Request, Sink
 
 EVENT_STREAM: Final = b"text/event-stream"

@@ -9,7 +9,7 @@ from smg.core.events import RequestFinished
 
 if TYPE_CHECKING:
     from smg.core.clock import Clock
-    from smg.core.events import Observer
+    from smg.core.observers import Observer
     from smg.core.request import Handler, Request, Sink
 
 BUG_STATUS: Final = 500

@@ -6,12 +6,12 @@ A wish within the operator's bounds is followed; beyond them the bound holds. Wh
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from smg.core.errors import InvalidRequestError
+from smg.core.remembered import Remembered
 from smg.core.request import HEADS, RawHeaders
 from smg.resilience.clocks import ClockKind
 
@@ -29,12 +29,11 @@ def with_overrides(settings: ClockSettings, headers: RawHeaders) -> ClockSetting
     Raises:
         InvalidRequestError: A field names no clock, comes twice, or is not a number of seconds above 0.
     """
-    if not (wishes := _wishes(headers)):
+    if not (wishes := _known_wishes[headers]):
         return settings
     return msgspec.structs.replace(settings, **{field: _clamped(settings, field, secs) for field, secs in wishes})
 
 
-@lru_cache(HEADS)
 def _wishes(headers: RawHeaders) -> tuple[tuple[str, float], ...]:
     """Return what is wished for: clocks and seconds."""
     wishes: dict[str, float] = {}
@@ -46,6 +45,9 @@ def _wishes(headers: RawHeaders) -> tuple[tuple[str, float], ...]:
                 raise _refusal(name, "comes twice" if field else "names no clock")
             wishes[field] = _seconds(name, value)
     return tuple(wishes.items())
+
+
+_known_wishes: Final = Remembered(_wishes, HEADS)
 
 
 def _seconds(name: bytes, value: bytes) -> float:

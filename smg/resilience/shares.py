@@ -8,10 +8,13 @@ can see.
 
 from __future__ import annotations
 
+from mypy_extensions import mypyc_attr
+
 NEVER = 0.0
 """Stands for an instant long ago."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Places:
     """Places of which only so many may be held at once.
 
@@ -39,6 +42,7 @@ class Places:
         self.held -= 1
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Mark:
     """An instant that all only ever move on; a clock reading."""
 
@@ -58,6 +62,7 @@ class Mark:
         self._at = to
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Turns:
     """Whose turn it is, where several lines wait for the same places: the turn of who has waited longest.
 
@@ -65,7 +70,8 @@ class Turns:
         look_secs: How often who waits has to look whether a place is free; None where nobody else frees any.
     """
 
-    look_secs: float | None = None
+    def __init__(self) -> None:
+        self.look_secs: float | None = None
 
     def claim(self, deadline: float | None, now: float) -> None:
         """Say until when the first of one's own line waits; None where nobody does. To be said again at each look."""
@@ -75,6 +81,7 @@ class Turns:
         return False
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Shares:
     """Hands out what the limits of a gateway count with; each name stands for one limit."""
 

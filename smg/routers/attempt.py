@@ -19,7 +19,8 @@ from smg.core.errors import (
     UpstreamTimeoutError,
     UpstreamUnavailableError,
 )
-from smg.core.events import AttemptEnded, Observer
+from smg.core.events import AttemptEnded
+from smg.core.observers import Observer
 from smg.core.words import Outcome
 
 if TYPE_CHECKING:

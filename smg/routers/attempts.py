@@ -79,7 +79,7 @@ class Attempts:
             try:
                 return await Attempt(router, worker, self._around).run(request, sink)
             except LeaseRefusedError:
-                tries.out.add(worker.id)
+                tries.out |= {worker.id}
             except UpstreamError as error:
                 if sink.head is not None:
                     raise

@@ -80,7 +80,7 @@ class HttpRouter(Router):
         watch = Watch(worker.id, clocks, worker.alarms, stream=request.stream, began_at=request.began_at, own=timeouts)
         callers_pass = worker.settings.api_key is None and not self._gateway_auth
         judge = Judge(worker, request, lease, callers_pass=callers_pass)
-        headers = upstream_headers(request.headers, not callers_pass)
+        headers = upstream_headers(request.headers, keyless=not callers_pass)
         own, body = _own(worker, request)
         async with worker.exchange("POST", request.path, headers, body, own=own, watch=watch) as answer:
             if answer.status >= 400:  # noqa: PLR2004

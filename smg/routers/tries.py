@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from smg.workers.worker import Worker
 
 
+NOBODY: Final[frozenset[WorkerId]] = frozenset()
+"""Most requests rule out nobody, so a set is made only by those that do."""
+
 STALE_AT_MOST: Final = 3
 """Stale connections that one request may meet before they count as failures."""
 
@@ -32,8 +35,8 @@ class Tries:
     __slots__ = ("_budget", "_failures", "_forgiven", "_rng", "_stale", "failure", "out")
 
     def __init__(self, budget: RetryBudget, rng: Random) -> None:
-        self.out: set[WorkerId] = set()
-        self._stale: set[WorkerId] = set()
+        self.out = NOBODY
+        self._stale = NOBODY
         self.failure: UpstreamError | None = None
         self._budget = budget
         self._rng = rng
@@ -54,13 +57,13 @@ class Tries:
         """Whether to try again at once and for nothing: the connection was stale, as others in the pool may be too."""
         if not isinstance(error, StaleConnectionError):
             return False
-        self._stale.add(worker.id)
+        self._stale |= {worker.id}
         self._forgiven += 1
         return self._forgiven <= STALE_AT_MOST
 
     def note(self, error: UpstreamError, worker: Worker) -> None:
         """Put a worker out that failed."""
-        self.out.add(worker.id)
+        self.out |= {worker.id}
         self.failure = error
         self._failures += 1
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from smg.core.clock import Clock
     from smg.core.errors import GatewayError
-    from smg.core.events import Observer
+    from smg.core.observers import Observer
     from smg.core.request import Handler
     from smg.middleware.admit import Admission
     from smg.middleware.authenticate import Keys

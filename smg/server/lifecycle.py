@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from smg.core.events import Observer
+    from smg.core.observers import Observer
     from smg.server.schema import Settings
     from smg.server.seat import Seat
     from smg.server.stop import Stop

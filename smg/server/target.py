@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from smg.core.errors import BadFramingError
+from smg.core.remembered import Remembered
 
 ABSOLUTE: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9_-]+)+")
@@ -27,7 +27,7 @@ def split_target(target: str) -> tuple[str, str]:
         BadFramingError: Two servers could read the path differently: dot segments, encoded slashes outside of a
             model's name, control characters, broken escapes, bytes that are not UTF-8.
     """
-    if _is_plain(target):
+    if _plain[target]:
         return target, ""
     if absolute := ABSOLUTE.match(target):
         target = target[absolute.end() :] or "/"
@@ -40,9 +40,11 @@ def split_target(target: str) -> tuple[str, str]:
     return path, query
 
 
-@lru_cache(TARGETS)
 def _is_plain(target: str) -> bool:
     return PLAIN.fullmatch(target) is not None
+
+
+_plain: Final = Remembered(_is_plain, TARGETS)
 
 
 def _but_for_names(raw: str) -> str:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Self
 
 import grpc
 from aiohttp import web
+from typing_extensions import override
 
 from smg.core.clock import MonotonicClock
+from smg.core.observers import Observer
 from smg.core.tasks import Tasks
 from smg.core.words import ConnectionMode, Runtime
 from smg.sim.grpc_mlx import MlxServicer
@@ -36,12 +38,13 @@ MESSAGE_BYTES = 512 * 1024 * 1024
 PENDING_CALLS = 100_000
 
 
-class BrokenEngine:
+class BrokenEngine(Observer):
     """Remembers the exception that ended an engine's loop, a bug of the simulation."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
+    @override
     def notify(self, event: Event) -> None:
         """Take note."""
         self.events.append(event)

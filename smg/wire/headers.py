@@ -7,16 +7,17 @@ a worker as it was; such a request is refused rather than changed.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from smg.core.errors import InvalidRequestError
+from smg.core.remembered import Remembered
 from smg.core.request import HEADS, RawHeaders
 from smg.wire.http_fields import field_lines, known_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 HOP_BY_HOP: Final = frozenset({
     b"connection",
@@ -52,8 +53,7 @@ CARRIED: Final = bytes(byte if byte == 0x09 or (byte >= 0x20 and byte != 0x7F) e
 """Changes what is a control character, and nothing else."""
 
 
-@lru_cache(HEADS)
-def upstream_headers(headers: RawHeaders, keyless: bool) -> RawHeaders:  # noqa: FBT001  (by words, it is kept slower)
+def upstream_headers(headers: RawHeaders, *, keyless: bool) -> RawHeaders:
     """Return which of a caller's fields a worker gets: every value in order, less those that are not for it.
 
     Args:
@@ -63,8 +63,11 @@ def upstream_headers(headers: RawHeaders, keyless: bool) -> RawHeaders:  # noqa:
     Raises:
         InvalidRequestError: A field is not UTF-8 or holds a control character.
     """
-    passes = _passes_keyless if keyless else _passes
-    kept = tuple([field for field in headers if passes(field[0])])
+    return _sent_keyless[headers] if keyless else _sent[headers]
+
+
+def _upstream(passes: Mapping[bytes, bool], headers: RawHeaders) -> RawHeaders:
+    kept = tuple([field for field in headers if passes[field[0]]])
     if named := named_by_connection(headers):
         kept = tuple([field for field in kept if field[0].lower() not in named])
     check_carried(kept)
@@ -83,18 +86,21 @@ def request_head(start: str, host: bytes, headers: RawHeaders, own: RawHeaders, 
     """
     end = b"\r\n" if length is None else b"content-length: %d\r\n\r\n" % length
     return b"".join(
-        (start.encode(), b" HTTP/1.1\r\nhost: ", host, b"\r\n", known_lines(headers), field_lines(own), end)
+        (start.encode(), b" HTTP/1.1\r\nhost: ", host, b"\r\n", known_lines[headers], field_lines(own), end)
     )
 
 
-@lru_cache(HEADS)
 def downstream_headers(headers: RawHeaders) -> RawHeaders:
     """Return the fields of a worker's answer that its caller gets: every value, in order, as it came.
 
     A worker's ``x-request-id`` and, where it is a gateway, its worker's id are not among them, since the gateway
     answers with its own.
     """
-    kept = tuple([field for field in headers if _passes_down(field[0])])
+    return _answered[headers]
+
+
+def _downstream(headers: RawHeaders) -> RawHeaders:
+    kept = tuple([field for field in headers if _passing_down[field[0]]])
     if named := named_by_connection(headers):
         return tuple([field for field in kept if field[0].lower() not in named])
     return kept
@@ -108,10 +114,6 @@ def named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
     return frozenset(token.strip().lower() for value in values for token in value.split(b",")) - OPTIONS
 
 
-# What is asked of a name is asked again with every message; callers' own names push each other out.
-
-
-@lru_cache(NAMES)
 def _passes(name: bytes) -> bool:
     """Tell whether a field goes to a worker; our own are known with ``_`` for ``-``, too."""
     name = name.lower()
@@ -119,13 +121,11 @@ def _passes(name: bytes) -> bool:
     return not dropped and not name.replace(b"_", b"-").startswith(INTERNAL)
 
 
-@lru_cache(NAMES)
 def _passes_keyless(name: bytes) -> bool:
     """Tell whether it goes to one who must not see the caller's credentials."""
     return _passes(name) and name.lower() not in CREDENTIALS
 
 
-@lru_cache(NAMES)
 def _passes_down(name: bytes) -> bool:
     """Tell whether a field of an answer goes to its caller."""
     name = name.lower()
@@ -148,3 +148,12 @@ def _check_utf_8(fields: Iterable[tuple[bytes, bytes]]) -> None:
             value.decode()
     except UnicodeDecodeError:
         raise InvalidRequestError("a header field is not utf-8") from None
+
+
+# What is asked of a head is asked again with every message. Where one says something new each time, its names do not.
+_passing: Final = Remembered(_passes, NAMES)
+_passing_keyless: Final = Remembered(_passes_keyless, NAMES)
+_passing_down: Final = Remembered(_passes_down, NAMES)
+_sent: Final = Remembered(partial(_upstream, _passing), HEADS)
+_sent_keyless: Final = Remembered(partial(_upstream, _passing_keyless), HEADS)
+_answered: Final = Remembered(_downstream, HEADS)

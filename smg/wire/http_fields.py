@@ -7,10 +7,10 @@ with a template of its head, and a head that fits the template is not read again
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final
 
 from smg.core.errors import BadFramingError
+from smg.core.remembered import Remembered
 from smg.core.request import HEADS, RawHeaders
 
 HEAD_END: Final = b"\r\n\r\n"
@@ -76,7 +76,7 @@ def head_fields(block: bytes) -> RawHeaders:
     breaks = len(lines) + 1  # each line's, and the empty one's
     if block.count(b"\n") != breaks or block.count(b"\r") != breaks:
         raise BadFramingError("a line of the head holds half of a line break")
-    return tuple([_known_field(line) if len(line) <= LINE_BYTES else _field(line) for line in lines[1:]])
+    return tuple([_known_field[line] if len(line) <= LINE_BYTES else _field(line) for line in lines[1:]])
 
 
 def without_length(fields: RawHeaders) -> RawHeaders:
@@ -91,7 +91,7 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
     return name, value.strip(BLANKS)
 
 
-_known_field: Final = lru_cache(LINES)(_field)
+_known_field: Final = Remembered(_field, LINES)
 """The same, remembered: callers of one kind say the same, and share what was made of it."""
 
 
@@ -110,5 +110,5 @@ def field_lines(fields: RawHeaders) -> bytes:
     return lines
 
 
-known_lines: Final = lru_cache(HEADS)(field_lines)
+known_lines: Final = Remembered(field_lines, HEADS)
 """The same, remembered: for fields that come again."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from smg.core.errors import (
@@ -20,6 +19,7 @@ from smg.core.errors import (
     TargetTooLongError,
     UnsupportedMediaTypeError,
 )
+from smg.core.remembered import Remembered
 from smg.core.request import RawHeaders  # noqa: TC001  (the types of pure functions are read with them)
 from smg.wire.http_fields import HEAD_END, HeadTemplate, head_fields, is_length, template_of, without_length
 
@@ -195,13 +195,15 @@ def _learn(headers: RawHeaders) -> dict[bytes, bytes]:
 
 
 def _check_host(host: bytes | None, *, modern: bool) -> None:
-    if modern if host is None else not _is_host(host):
+    if modern if host is None else not _hosts[host]:
         raise BadFramingError("the host field is missing or malformed")
 
 
-@lru_cache(HOSTS)
 def _is_host(host: bytes) -> bool:
     return HOST.fullmatch(host) is not None
+
+
+_hosts: Final = Remembered(_is_host, HOSTS)
 
 
 def _check_coding(fields: dict[bytes, bytes]) -> None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from smg.core.clock import Clock
-    from smg.core.events import Observer
+    from smg.core.observers import Observer
     from smg.core.words import WorkerId
     from smg.resilience.shares import Places
     from smg.workers.address import Address

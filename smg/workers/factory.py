@@ -18,7 +18,7 @@ from smg.workers.spec import resolve
 
 if TYPE_CHECKING:
     from smg.core.clock import Clock
-    from smg.core.events import Observer
+    from smg.core.observers import Observer
     from smg.core.words import WorkerId
     from smg.resilience.shares import Shares
     from smg.workers.address import Address

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from smg.core.clock import Clock
-    from smg.core.events import Observer
+    from smg.core.observers import Observer
     from smg.workers.address import Address
     from smg.workers.settings import WorkerDefaults
     from smg.workers.transport import Line

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import random
 
     from smg.core.clock import Clock
-    from smg.core.events import Observer
     from smg.core.generation import EngineFacts
+    from smg.core.observers import Observer
     from smg.workers.tokenizers import TokenizerSource
     from smg.workers.worker import Worker
 

@@ -13,6 +13,7 @@ from smg.core.errors import DownstreamError, Retry, StaleConnectionError, Upstre
 from smg.wire.answer_body import body_of
 from smg.workers.http_answer import HttpAnswer
 from smg.workers.http_connector import stale
+from smg.workers.lean_connection import Receiver
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,7 +31,7 @@ JOINED_BYTES: Final = 64 << 10
 """A body up to this size leaves in one write with its head."""
 
 
-class LeanAnswer(HttpAnswer):
+class LeanAnswer(HttpAnswer, Receiver):
     """What an exchange hears on its connection, and its answer once the head is in."""
 
     __slots__ = (
@@ -121,8 +122,8 @@ class LeanAnswer(HttpAnswer):
 
     # What the connection tells.
 
+    @override
     def arrived(self, data: bytes) -> None:
-        """Take what the worker sent."""
         if self._ended:
             self._keep_alive = False  # nobody asked for that
         elif self._body is None:
@@ -130,14 +131,14 @@ class LeanAnswer(HttpAnswer):
         else:
             self._feed(self._body, data)
 
-    def clogged(self, unsent: bool) -> None:  # noqa: FBT001
-        """Note that much of the request is unsent, or that it is not any more."""
+    @override
+    def clogged(self, unsent: bool) -> None:
         self._unsent = unsent
         if not unsent:
             self.watch.sent()
 
+    @override
     def cut(self, error: Exception | None) -> None:
-        """Note the connection's end."""
         self._lost = True
         if self._ended:
             return

@@ -7,9 +7,11 @@ which costs a tenth of a request; so a connection stays lent to us until it is c
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
+from mypy_extensions import trait
 from typing_extensions import override
 
 from smg.wire.answer_head import AnswerReader
@@ -23,20 +25,23 @@ READ_BYTES: Final = 64 << 10
 """Read at once: left to itself a loop reads four times as much, all of which a slow caller's answer would hold."""
 
 
-class Receiver(Protocol):
+@trait
+class Receiver(ABC):
     """An exchange, as its connection sees it."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def arrived(self, data: bytes) -> None:
         """Take what the worker sent."""
-        ...
 
+    @abstractmethod
     def clogged(self, unsent: bool) -> None:  # noqa: FBT001
         """Note that much of the request is unsent, or that it is not any more."""
-        ...
 
+    @abstractmethod
     def cut(self, error: Exception | None) -> None:
         """Note the connection's end."""
-        ...
 
 
 class LeanConnection(asyncio.BufferedProtocol):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, Self
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Self
+
+from mypy_extensions import mypyc_attr
 
 from smg.core.words import Outcome
 
@@ -12,16 +15,17 @@ if TYPE_CHECKING:
     from smg.resilience.breaker import Ticket
 
 
-class Leasable(Protocol):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Leasable(ABC):
     """What a lease takes from and gives back to."""
 
+    @abstractmethod
     def occupy(self, tokens: int) -> Ticket:
         """Count one more request in flight, or raise LeaseRefusedError and change nothing."""
-        ...
 
+    @abstractmethod
     def vacate(self, tokens: int) -> None:
         """Count it out again."""
-        ...
 
 
 class Lease:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from smg.core.events import Observer
+    from smg.core.observers import Observer
 
 
 class Closable(Protocol):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import override
 
 from smg.core.errors import LeaseRefusedError, UpstreamError
 from smg.core.events import BreakerMoved, WorkerLifeChanged
@@ -13,7 +15,7 @@ from smg.core.words import ConnectionMode, LifeState, Runtime
 from smg.resilience.breaker import CircuitBreaker
 from smg.workers.alarms import Alarms
 from smg.workers.cooldown import Cooldown
-from smg.workers.lease import Lease
+from smg.workers.lease import Leasable, Lease
 from smg.workers.life import Life
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from smg.workers.spec import ModelCard
 
 
-class Worker(ABC):
+class Worker(Leasable):
     """An engine, and the only way to it.
 
     Attributes:
@@ -140,6 +142,7 @@ class Worker(ABC):
         """Return a claim on a slot for a request of about ``tokens`` prompt tokens; it counts inside ``with``."""
         return Lease(self, tokens)
 
+    @override
     def occupy(self, tokens: int) -> Ticket:
         """Count a request in; called by its lease. Raises LeaseRefusedError."""
         most = self.settings.pool.max_in_flight
@@ -155,6 +158,7 @@ class Worker(ABC):
         self.tokens_in_flight += tokens
         return ticket
 
+    @override
     def vacate(self, tokens: int) -> None:
         """Count a request out; called by its lease, once."""
         self.places.give()

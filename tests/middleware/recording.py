@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from smg.core.observers import Observer
 from smg.core.request import RawHeaders, Request
 from smg.testing.sink import CollectingSink
 
@@ -35,12 +36,13 @@ class RecordingSink(CollectingSink):
         return [value for key, value in (*self.head.headers, *self.head.own) if key.lower() == name]
 
 
-class RecordingObserver:
+class RecordingObserver(Observer):
     """Keeps every event."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
+    @override
     def notify(self, event: Event) -> None:
         self.events.append(event)
 

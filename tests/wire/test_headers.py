@@ -9,7 +9,7 @@ from smg.wire.headers import HOP_BY_HOP, downstream_headers, upstream_headers
 
 
 def up(headers: list[tuple[bytes, bytes]], keyless: bool = False) -> list[tuple[str, str]]:
-    return [(name.decode(), value.decode()) for name, value in upstream_headers(tuple(headers), keyless)]
+    return [(name.decode(), value.decode()) for name, value in upstream_headers(tuple(headers), keyless=keyless)]
 
 
 @pytest.mark.parametrize("name", sorted(HOP_BY_HOP | {b"host", b"content-length", b"expect", b"x-request-id"}))

@@ -6,9 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
+from typing_extensions import override
 
 from smg.core.clock import MonotonicClock
 from smg.core.generation import Generation, Sampling
+from smg.core.observers import Observer
 from smg.core.words import WorkerId
 from smg.resilience.settings import ClockSettings
 from smg.workers.factory import WorkerFactory
@@ -31,12 +33,13 @@ QUICK = WorkerDefaults(
 )
 
 
-class Recorder:
+class Recorder(Observer):
     """An observer that keeps what it hears."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
+    @override
     def notify(self, event: Event) -> None:
         """Keep ``event``."""
         self.events.append(event)

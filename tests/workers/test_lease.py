@@ -9,15 +9,16 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from smg.core.words import Outcome
 from smg.resilience.breaker import BreakerState, CircuitBreaker, Ticket
 from smg.resilience.settings import BreakerSettings
-from smg.workers.lease import Lease
+from smg.workers.lease import Leasable, Lease
 from tests.resilience.support import ManualClock
 
 
-class Holder:
+class Holder(Leasable):
     """A worker's counts, and a breaker that opens at the first failure."""
 
     def __init__(self, failures: int = 1) -> None:
@@ -26,6 +27,7 @@ class Holder:
         settings = BreakerSettings(failure_threshold=failures)
         self.breaker = CircuitBreaker(settings, ManualClock(), Random(0), lambda *_: None)
 
+    @override
     def occupy(self, tokens: int) -> Ticket:
         """Count in."""
         ticket = self.breaker.admit()
@@ -34,6 +36,7 @@ class Holder:
         self.tokens += tokens
         return ticket
 
+    @override
     def vacate(self, tokens: int) -> None:
         """Count out."""
         self.in_flight -= 1

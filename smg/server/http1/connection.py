@@ -97,8 +97,8 @@ class Connection(Outlet):
     # What the request under way asks for.
 
     @property
+    @override
     def keepable(self) -> bool:
-        """Whether another request may follow the one under way."""
         return self._intake is not None and self._intake.taken and not self._service.closing
 
     def invite(self, *, expects: bool) -> None:

@@ -154,7 +154,8 @@ class Intake:
             raise self._error
         self.taken = True
         if self._body is not NO_BODY:
-            self._content, self._body = bytes(self._body.content), NO_BODY
+            content, self._body = self._body.content, NO_BODY
+            self._content = content if isinstance(content, bytes) else bytes(content)
         return self._content
 
     def _hold(self, size: int) -> None:

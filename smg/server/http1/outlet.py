@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 from typing_extensions import override
 
 from smg.server.http1.crowd import NEVER
+from smg.server.http1.sink import Channel
 
 if TYPE_CHECKING:
     from smg.server.http1.service import Service
@@ -18,12 +19,11 @@ WRITE_AHEAD_BYTES: Final = 128 << 10
 PARTING_SECS: Final = 1.0
 
 
-class Outlet(asyncio.Protocol):
+class Outlet(asyncio.Protocol, Channel):
     """Sends to one caller.
 
     Attributes:
         deadline: Clock reading from which on the connection is to be looked at.
-        full: The caller takes less than it is sent.
         parting: Nothing more will be sent than what waits already.
     """
 
@@ -61,11 +61,12 @@ class Outlet(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    @override
     def send(self, data: bytes) -> None:
-        """Hand bytes to the network; they are dropped once the caller has gone."""
         if not self._transport.is_closing():
             self._transport.write(data)
 
+    @override
     async def drain(self) -> None:
         """Wait until the caller takes more.
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import trait
+from typing_extensions import override
+
+from smg.core.request import Sink
 from smg.wire.http_chunks import BREAK, size_line
 from smg.wire.http_fields import field_lines, known_lines
 
@@ -39,44 +44,50 @@ class WallDate:
         return self._field
 
 
-class Channel(Protocol):
-    """The connection, as an answer sees it."""
+@trait
+class Channel(ABC):
+    """The connection, as an answer sees it.
+
+    Attributes:
+        full: The caller takes less than it is sent: its buffer is at the limit.
+    """
+
+    __slots__ = ()
 
     full: bool
-    """The caller takes less than it is sent: its buffer is at the limit."""
 
     @property
+    @abstractmethod
     def keepable(self) -> bool:
         """Whether another request may follow on this connection."""
-        ...
 
+    @abstractmethod
     def send(self, data: bytes) -> None:
         """Hand bytes to the network; they are dropped once the caller has gone."""
-        ...
 
+    @abstractmethod
     def drain(self) -> Coroutine[None, None, None]:
         """Wait until the buffer has room; raises ConnectionResetError if the caller has gone."""
-        ...
 
 
-class HttpSink:
-    """Implements ``Sink`` for one request.
+class HttpSink(Sink):
+    """Takes the answer to one request.
 
     The head waits for the first body bytes and leaves with them. A body of unknown length is sent in chunks,
     or to the connection's end where the caller speaks HTTP/1.0.
 
     Attributes:
-        head: What was handed over; None before.
         keep_alive: From ``start`` on: another request may follow this answer.
         finished: The whole answer was handed over.
     """
 
     __slots__ = (
         *("_bodiless", "_changes", "_channel", "_chunked", "_date", "_left", "_modern", "_pending"),
-        *("finished", "head", "keep_alive"),
+        *("finished", "keep_alive"),
     )
 
     def __init__(self, channel: Channel, date: WallDate, *, modern: bool, bodiless: bool, keep_alive: bool) -> None:
+        super().__init__()
         self._channel = channel
         self._date = date
         self._modern = modern
@@ -86,18 +97,20 @@ class HttpSink:
         self._left: int | None = None
         self._changes: tuple[Callable[[ReplyHead], ReplyHead], ...] = ()
         self.keep_alive = keep_alive
-        self.head: ReplyHead | None = None
         self.finished = False
 
     @property
+    @override
     def paused(self) -> bool:
         """Whether the head is still here, or the connection's buffer is full."""
         return self._channel.full or bool(self._pending)
 
+    @override
     def amend(self, change: Callable[[ReplyHead], ReplyHead]) -> None:
         """Have the head changed when it is handed over; the last to ask is the first to change it."""
         self._changes = (change, *self._changes)
 
+    @override
     def start(self, head: ReplyHead) -> None:
         """Commit to this answer.
 
@@ -118,6 +131,7 @@ class HttpSink:
         self._left = head.length
         self.head = head
 
+    @override
     def write(self, data: bytes) -> None:
         """Hand body bytes to the connection.
 
@@ -135,6 +149,7 @@ class HttpSink:
             data, self._pending = self._pending + data, b""
         self._channel.send(data)
 
+    @override
     def drain(self) -> Coroutine[None, None, None]:
         """Wait until the connection takes more.
 
@@ -144,6 +159,7 @@ class HttpSink:
         self._flush(b"")
         return self._channel.drain()
 
+    @override
     def finish(self) -> None:
         """End the body.
 
@@ -166,7 +182,7 @@ class HttpSink:
 
     def _framed(self, head: ReplyHead) -> bytes:
         line = STATUS_LINES.get(head.status) or b"HTTP/1.1 %d Unknown\r\n" % head.status
-        fields = known_lines(head.headers) + field_lines(head.own)
+        fields = known_lines[head.headers] + field_lines(head.own)
         return b"".join((line, fields, self._date.line(), self._length(head), self._option(), b"\r\n"))
 
     def _length(self, head: ReplyHead) -> bytes:

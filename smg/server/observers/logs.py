@@ -6,6 +6,8 @@ import logging
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
+from typing_extensions import override
+
 from smg.core.events import (
     AttemptEnded,
     BreakerMoved,
@@ -18,6 +20,7 @@ from smg.core.events import (
     WorkerLifeChanged,
     WorkerRemoved,
 )
+from smg.core.observers import Observer
 from smg.core.words import LifeState
 
 if TYPE_CHECKING:
@@ -31,12 +34,13 @@ FIELDS: Final = "smg_fields"
 SERVER_ERROR: Final = 500
 
 
-class LogObserver:
+class LogObserver(Observer):
     """Writes events to the log ``smg.server``, by the level that this has when the observer is made."""
 
     def __init__(self) -> None:
         self._lowest = LOG.getEffectiveLevel()
 
+    @override
     def notify(self, event: Event) -> None:
         """Log ``event`` if it is one that is logged; probes are only counted."""
         match event:

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from smg.core.events import AttemptEnded, BreakerMoved, ProbeEnded, RequestFinished, WorkerLifeChanged, WorkerRemoved
+from smg.core.observers import Observer
 from smg.core.words import LifeState
 from smg.resilience.breaker import BreakerState
 from smg.server.observers.attempt_tallies import MODES, UNKNOWN, AttemptTallies
@@ -32,7 +33,7 @@ PROBED: Final = {True: ("success",), False: ("failure",)}
 BREAKER_VALUES: Final = {BreakerState.CLOSED: 0, BreakerState.OPEN: 1, BreakerState.HALF_OPEN: 2}
 
 
-class MetricsObserver:
+class MetricsObserver(Observer):
     """Counts events; ``render`` is what Prometheus reads."""
 
     def __init__(
@@ -62,6 +63,7 @@ class MetricsObserver:
         )
         return self._probes, self._moves, self._breaker_moves
 
+    @override
     def notify(self, event: Event) -> None:
         """Count ``event``."""
         match event:

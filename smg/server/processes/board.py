@@ -154,9 +154,9 @@ class SharedMark(Mark):
 class SharedTurns(Turns):
     """The lines of all processes."""
 
-    look_secs = LOOK_SECS
-
     def __init__(self, deadlines: memoryview[float], looked: memoryview[float], row: int) -> None:
+        super().__init__()
+        self.look_secs = LOOK_SECS
         self._deadlines = deadlines
         self._looked = looked
         self._row = row

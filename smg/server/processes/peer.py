@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Callable
 
-    from smg.core.events import Observer
+    from smg.core.observers import Observer
     from smg.server.processes.messages import AnyMessage
 
 LENGTH_BYTES = 4

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
     from smg.core.clock import Clock
-    from smg.core.events import Observer
+    from smg.core.observers import Observer
     from smg.server.processes.messages import AnyMessage, Begin
 
 YOUNG_SECS = 10.0

@@ -7,9 +7,9 @@ from typing_extensions import override
 
 from smg.core.request import ReplyHead
 from smg.middleware.failures import refusing
+from smg.server.http1.connection import Connection
 from smg.server.http1.crowd import Crowd
 from smg.server.http1.memory import BodyMemory
-from smg.server.http1.outlet import Outlet
 from smg.server.http1.service import Service
 from tests.resilience.support import ManualClock
 from tests.server.http1.timed import GET, SLOW, timed
@@ -76,7 +76,7 @@ async def test_each_byte_taken_gives_more_time() -> None:
     """A buffer that shrinks, however slowly, is waited for; one that does not is cut at the stall limit."""
     clock, pipe = ManualClock(), _Pipe()
     shared: Any = {"handler": refusing, "fault": refusing, "crowd": Crowd(1), "memory": BodyMemory(1)}
-    outlet = Outlet(Service(limits=SLOW, clock=clock, **shared))
+    outlet = Connection(Service(limits=SLOW, clock=clock, **shared))
     outlet.connection_made(pipe)
     pipe.unsent = 1000
     outlet.pause_writing()
