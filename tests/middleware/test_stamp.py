@@ -6,7 +6,7 @@ import pytest
 
 from smg.core.request import Request, Sink, reply
 from smg.core.words import WorkerId
-from smg.middleware.stamp import stamp
+from smg.middleware.stamp import DRAWN_IDS, FreshIds, stamp
 from tests.middleware.recording import RecordingSink, StepClock, request
 
 NAMES = ("x-request-id", "x-trace-id")
@@ -44,6 +44,16 @@ async def test_unusable_id_is_replaced_by_a_fresh_one(value: Any) -> None:
 
     assert all(len(sink.body) == 32 for sink in sinks)
     assert sinks[0].body != sinks[1].body
+
+
+def test_every_fresh_id_is_another() -> None:
+    """Across those that are drawn together, each is 32 hexadecimal digits, and another draws others."""
+    ids, others = FreshIds(), FreshIds()
+    drawn = [made.next() for made in (ids, others) for _ in range(3 * DRAWN_IDS)]
+
+    assert len(set(drawn)) == 6 * DRAWN_IDS
+    assert {len(one) for one in drawn} == {32}
+    assert set("".join(drawn)) == set("0123456789abcdef")
 
 
 async def test_head_names_the_worker_and_is_timed() -> None:

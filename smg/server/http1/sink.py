@@ -95,7 +95,7 @@ class HttpSink(Sink):
         self._chunked = False
         self._pending = b""
         self._left: int | None = None
-        self._changes: tuple[Callable[[ReplyHead], ReplyHead], ...] = ()
+        self._changes: list[Callable[[ReplyHead], ReplyHead]] = []
         self.keep_alive = keep_alive
         self.finished = False
 
@@ -108,7 +108,7 @@ class HttpSink(Sink):
     @override
     def amend(self, change: Callable[[ReplyHead], ReplyHead]) -> None:
         """Have the head changed when it is handed over; the last to ask is the first to change it."""
-        self._changes = (change, *self._changes)
+        self._changes.append(change)
 
     @override
     def start(self, head: ReplyHead) -> None:
@@ -120,7 +120,7 @@ class HttpSink(Sink):
         """
         if self.head is not None:
             raise RuntimeError("the answer has been started already")
-        for change in self._changes:
+        for change in reversed(self._changes):
             head = change(head)
         self._bodiless = self._bodiless or head.status in BODILESS_STATUSES
         self._chunked = head.length is None and self._modern and not self._bodiless

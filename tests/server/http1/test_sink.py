@@ -33,6 +33,22 @@ async def test_fields_leave_as_they_were_given() -> None:
     assert [name for name, _ in fields[3:]] == [b"x-request-id", b"date", b"content-length", b"connection"]
 
 
+async def test_an_answer_in_place_of_one_that_could_not_be_sent_is_amended_as_well() -> None:
+    """A head that holds a line break is not sent; the one that is sent instead has all that was to be added."""
+
+    async def handler(_request: Any, sink: Any) -> Any:
+        sink.amend(lambda head: ReplyHead(head.status, head.headers, head.length, (*head.own, (b"x-own", b"1"))))
+        with pytest.raises(ValueError, match="line break"):
+            sink.start(ReplyHead(200, ((b"x-broken", b"a\r\nb"),), 0))
+        reply(sink, 500, b"")
+
+    async with front(handler) as served:
+        answer = await served.talk(GET)
+
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert [name for name, _ in _fields(answer)][:3] == [b"content-type", b"x-own", b"x-request-id"]
+
+
 async def test_streamed_body_goes_out_in_chunks_as_written() -> None:
     """Each write reaches the caller before the next one is made; the end is marked."""
     step = asyncio.Event()
