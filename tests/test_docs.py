@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from smg.core.observers import Observers
 from smg.server.app import _admin, _facts, _serving
 from tests.e2e.gateways import gateway
 
@@ -21,7 +22,7 @@ async def test_every_route_is_on_the_page_of_paths():
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").replace("{model}", "{model*}")
     async with gateway() as made:
         running: Any = made
-        parts = running._parts(running._attempts(None, None), None)
+        parts = running._parts(running._attempts(None, Observers()), None)
         routes = [*_serving(parts), *_facts(parts), *_admin(parts)]
 
     missing = [

@@ -18,8 +18,7 @@ RawHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
 """Header fields in the order they came, names as they were spelt, repeated names kept."""
 
 HEADS: Final = 512
-"""How many heads are remembered, and what was drawn from each: what a peer says once it says again. Those that others
-make up push each other out."""
+"""Of how many heads what was drawn from them is remembered: what a peer says once it says again."""
 
 # Written out, since each request makes one of each: what dataclasses and named tuples generate is not compiled.
 

@@ -15,7 +15,7 @@ BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 AMBIGUOUS: Final = re.compile(r"%2f|%5c|%00|[\\#\x00-\x20\x7f]", re.IGNORECASE)
 ENCODED_SLASH: Final = re.compile(r"%2f", re.IGNORECASE)
 TARGETS: Final = 256
-"""How many are remembered; those that callers make up push each other out."""
+"""How many are remembered, whatever callers make up."""
 ONE_NAME: Final = "/v1/models/"
 """What follows is one name to its end; names of models hold slashes, which some clients encode."""
 

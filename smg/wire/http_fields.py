@@ -17,7 +17,7 @@ HEAD_END: Final = b"\r\n\r\n"
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 NAME: Final = re.compile(TOKEN)
 LINES: Final = 1024
-"""How many are remembered; those that others make up push each other out."""
+"""How many are remembered, whatever others make up."""
 LINE_BYTES: Final = 512
 """Of a line that is remembered, at most."""
 BLANKS: Final = b" \t"

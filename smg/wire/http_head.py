@@ -31,7 +31,7 @@ CLEAN: Final = bytes(byte if byte in b"\t\r\n" or (byte >= 0x20 and byte != 0x7F
 SINGLE = frozenset({b"content-length", b"content-type", b"host", b"transfer-encoding"})
 LISTS: Final = frozenset({b"connection", b"content-encoding", b"expect", b"upgrade"})
 HOSTS: Final = 256
-"""How many good or bad names are remembered; those that callers make up push each other out."""
+"""How many good or bad names are remembered, whatever callers make up."""
 UNSERVED_METHODS: Final = frozenset({b"CONNECT", b"PRI", b"TRACE"})
 
 
