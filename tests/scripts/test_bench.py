@@ -57,9 +57,12 @@ def test_a_short_run_measures_our_gateway(tmp_path):
 
 def test_two_processes_are_measured_by_one():
     """Ours with two is judged by ours with one, and by nobody else."""
-    figures = {"ours": {"cpu us/request, paced": 100.0}, "ours x2": {"cpu us/request, paced": 111.0}}
+    one = {"cpu us/request, paced": 100.0, "cpu us/request, each so": 100.0}
+    two = {"cpu us/request, paced": 111.0, "cpu us/request, each so": 110.0}
 
-    assert [line.split()[-1] for line in shown(figures) if "goal" in line] == ["MISSED"]
+    lines = shown({"ours": one, "ours x2": two})
+
+    assert [line.split()[-1] for line in lines if "goal" in line] == ["MISSED", "met"]
 
 
 @pytest.mark.parametrize(("used", "verdict"), [(90.0, "met"), (89.9, "MISSED")])
@@ -79,3 +82,4 @@ def test_a_paced_run_measures_two_processes(tmp_path):
     figures = json.loads(out.read_text(encoding="utf-8"))["ours x2"]
     assert figures["failed"] == [0.0]
     assert 50 <= figures["most connections, %"][0] <= 100
+    assert figures["cpu us/request, each so"] != figures["cpu us/request, paced"]
