@@ -13,7 +13,7 @@ from smg.core.errors import InvalidRequestError
 from smg.core.generation import Generation, Sampling
 from smg.routers.grpc.choice import Choice
 from smg.routers.grpc.job import Job, context_length
-from smg.routers.grpc.outputs import Streamed, Whole
+from smg.routers.grpc.outputs import Joined, Streamed, Whole
 from smg.routers.grpc.prompts import answer_tokens
 from smg.routers.grpc.run import Run, perform
 from smg.routers.grpc.sampling import settled
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from smg.core.request import InferenceRequest, Sink
     from smg.core.words import Runtime
     from smg.routers.grpc.job import Kit
+    from smg.routers.grpc.outputs import Output
     from smg.routers.grpc.prompts import Prompt
     from smg.wire.engines.dialect import Dialect
     from smg.wire.openai.answer_style import AnswerStyle
@@ -89,13 +90,19 @@ class GenerationJob(Job):
     async def answer(self, worker: GrpcWorker, sink: Sink) -> None:
         prompts = await self._prompts(worker)
         tally = Tally([len(prompt.ids) for prompt in prompts])
-        output = (Streamed if self._request.stream else Whole)(sink, self._style(prompts, worker), tally.usage)
         try:
-            await perform(worker, list(self._runs(worker, prompts, tally)), output, self._watching(worker))
+            runs = list(self._runs(worker, prompts, tally))
+            output = self._output(len(runs))(sink, self._style(prompts, worker), tally.usage)
+            await perform(worker, runs, output, self._watching(worker))
             output.end()
         finally:
             self._request.trail.prompt_tokens = tally.usage.prompt_tokens
             self._request.trail.completion_tokens = tally.usage.completion_tokens
+
+    def _output(self, calls: int) -> type[Output]:
+        if not self._request.stream:
+            return Whole
+        return Joined if calls > 1 else Streamed
 
     async def _prompts(self, worker: GrpcWorker) -> list[Prompt]:
         """Encode once for all attempts at engines of one kind and tokenizer."""

@@ -68,7 +68,7 @@ class Streamed(Output):
 
     @override
     def show(self, piece: ChoicePiece) -> None:
-        self._sink.write(self._style.piece(piece, self._usage))
+        self._write(self._style.piece(piece, self._usage))
 
     @property
     @override
@@ -91,6 +91,35 @@ class Streamed(Output):
     def _write(self, data: bytes) -> None:
         if data:
             self._sink.write(data)
+
+
+class Joined(Streamed):
+    """The same for several calls side by side: what they show in one turn of the loop leaves in one write.
+
+    It leaves with the next turn. A failure of one is told after more than one, when the others have been cancelled.
+    """
+
+    def __init__(self, sink: Sink, style: AnswerStyle, usage: Usage) -> None:
+        super().__init__(sink, style, usage)
+        self._loop = asyncio.get_running_loop()
+        self._shown: list[bytes] = []
+
+    @override
+    def end(self) -> None:
+        self._write(self._style.last(self._usage))
+        self._flush()
+        self._sink.finish()
+
+    @override
+    def _write(self, data: bytes) -> None:
+        if not self._shown:
+            self._loop.call_soon(self._flush)
+        self._shown.append(data)
+
+    def _flush(self) -> None:
+        if self._shown:
+            shown, self._shown = self._shown, []
+            self._sink.write(b"".join(shown))
 
 
 class Whole(Output):
