@@ -23,7 +23,7 @@ DRAWN_IDS: Final = 64
 
 
 class FreshIds:
-    """Ids of 128 random bits, drawn from the system many at a time: one by one, that costs eight times as much."""
+    """Ids of 128 random bits, drawn from the system many at a time: one by one, that costs three times as much."""
 
     def __init__(self) -> None:
         self._drawn = ""

@@ -105,6 +105,11 @@ class Joined(Streamed):
         self._shown: list[bytes] = []
 
     @override
+    async def ready(self, watch: Watch) -> None:
+        self._flush()  # a head that waits for its first bytes leaves with them
+        await super().ready(watch)
+
+    @override
     def end(self) -> None:
         self._write(self._style.last(self._usage))
         self._flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,15 @@ import pytest
 from smg.core.clock import MonotonicClock
 from smg.core.errors import UpstreamError
 from smg.core.events import AttemptEnded
-from smg.core.words import Endpoint, Outcome, Runtime
+from smg.core.words import Endpoint, Outcome, Runtime, WorkerId
+from smg.resilience.settings import ClockSettings
 from smg.routers.attempt import Attempt, Surroundings
 from smg.routers.grpc.outputs import Joined
 from smg.testing.sink import CollectingSink
 from smg.wire.openai.answer_style import ChoicePiece, Usage
 from smg.wire.openai.chat_answers import ChatStyle
+from smg.workers.alarms import Alarms
+from smg.workers.watch import Watch
 from tests.routers.grpc.scripted import DEADLINE_SECS, HELLO, Script, contents, ids_of, scripted
 from tests.workers.support import Recorder
 
@@ -88,6 +92,20 @@ async def test_what_several_calls_show_in_one_turn_leaves_in_one_write() -> None
     await asyncio.sleep(0)
 
     assert [texts(write) for write in sink.writes[1:]] == [[(0, "a"), (2, "c"), (1, "b")], [(1, "d")]]
+
+
+async def test_what_was_shown_does_not_wait_for_a_slow_caller() -> None:
+    """It is sent before its caller is waited for: a head that waits for its first bytes leaves with them."""
+    sink, output, show = joined()
+    watch = Watch(WorkerId("w"), ClockSettings(), Alarms(), stream=True)
+    sink.pause()
+    show(0, "a")
+    waiting = output.ready(watch)
+    with suppress(StopIteration):
+        waiting.send(None)
+
+    assert texts(sink.body)[3:] == [(0, "a")]
+    waiting.close()
 
 
 async def test_what_was_shown_stands_before_the_end() -> None:
