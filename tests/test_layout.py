@@ -53,7 +53,6 @@ TOGETHER = {
     "workers/grpc_calls.py": "workers/test_grpc_worker.py",
     "workers/grpc_generation.py": "workers/test_grpc_worker.py",
     "workers/grpc_stream.py": "workers/test_grpc_worker.py",
-    "workers/http_answer.py": "workers/test_http_worker.py",
     "workers/http_exchange.py": "workers/test_http_worker.py",
     "workers/http_pool.py": "workers/test_transport.py",
     "workers/http_session.py": "workers/test_http_worker.py",

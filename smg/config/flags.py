@@ -176,6 +176,12 @@ FLAGS = (
     ),
     Flag("--upstream-proxy", "worker_defaults.proxy.url", UPSTREAM, "forward proxy to workers", "URL"),
     Flag(
+        "--no-fast-lane",
+        "worker_defaults.pool.no_fast_lane",
+        UPSTREAM,
+        "speak to HTTP workers by aiohttp's client in place of our own: slower, to tell whether ours is at fault",
+    ),
+    Flag(
         "--retry-max-retries", "worker_defaults.retry.max_retries", RETRIES, "attempts in all, the first included", "N"
     ),
     Flag(

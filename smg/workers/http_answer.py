@@ -34,10 +34,11 @@ class Reach:
     context: ssl.SSLContext | None
 
     @property
-    def straight(self) -> bool:
-        """Whether nothing stands between a connection and the engine: neither TLS nor, maybe, a proxy."""
-        proxy = self.settings.proxy
-        return self.base_url.startswith("http://") and proxy.url is None and not proxy.trust_env
+    def fast_lane(self) -> bool:
+        """Whether exchanges are spoken by ourselves: neither TLS nor, maybe, a proxy stands before the engine."""
+        settings, proxy = self.settings, self.settings.proxy
+        straight = self.base_url.startswith("http://") and proxy.url is None and not proxy.trust_env
+        return straight and not settings.pool.no_fast_lane
 
 
 class Outgoing:

@@ -29,7 +29,7 @@ class Pool:
         self.session = session
         self.running: set[HttpAnswer] = set()
         self._reach = reach
-        self._way = Way(reach, session) if reach.straight else None
+        self._way = Way(reach, session) if reach.fast_lane else None
         self._connector = cast("TellingConnector", session.connector)
 
     def ask(self, outgoing: Outgoing, watch: Watch) -> Coroutine[None, None, HttpAnswer]:

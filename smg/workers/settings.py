@@ -27,12 +27,15 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         max_in_flight: Requests the worker is given at once; further ones go to others, or are refused.
         idle_timeout_secs: How long an unused connection is kept; must stay below the engine's own (often 5).
         dns_ttl_secs: How long a resolved address is believed.
+        no_fast_lane: Leave exchanges with an HTTP worker to aiohttp's client, as those over TLS and through proxies are
+            anyway, in place of our own: slower, and a second opinion where an exchange is suspected.
     """
 
     max_connections: Count = 1024
     max_in_flight: Count = 100_000
     idle_timeout_secs: NotNegative = 3.0
     dns_ttl_secs: NotNegative = 10.0
+    no_fast_lane: bool = False
     keepalive_secs: NotNegative = 5.0
     max_message_bytes: MessageBytes = 64 * 1024 * 1024
 

@@ -18,6 +18,7 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.raw import JSON, Message, exchange, get, post, talk
+from tests.e2e.settings import NO_FAST_LANE
 from tests.faults.profile import ALONE
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 FREE = ("--host", "127.0.0.1", "--port", "0", "--prometheus-host", "127.0.0.1", "--prometheus-port", "0")
 QUICK = ("--health-check-interval-secs", "0.2", "--worker-startup-check-interval", "0.05")
+LANE = ("--no-fast-lane",) if NO_FAST_LANE else ()
 ENOUGH = 40
 """So many connections miss one of two processes once in 2**39 times."""
 PATIENCE_SECS = 30.0
@@ -126,7 +128,7 @@ class Several:
 async def several(*urls: str, arguments: tuple[str, ...] = (), processes: int = 2) -> AsyncIterator[Several]:
     """Run the command over these workers until all are ready in all processes; nothing is left when it ends."""
     workers = ("--worker-urls", *urls) if urls else ()
-    command = (sys.executable, "-m", "smg", "launch", *FREE, *QUICK, "--processes", str(processes))
+    command = (sys.executable, "-m", "smg", "launch", *FREE, *QUICK, *LANE, "--processes", str(processes))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SMG_")}
     with tempfile.TemporaryFile() as log:
         process = await asyncio.to_thread(

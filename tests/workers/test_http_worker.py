@@ -35,8 +35,8 @@ async def engine() -> AsyncIterator[tuple[HttpEngine, str]]:
 
 @pytest.fixture(params=["lean", "session"])
 async def worker(engine: tuple[HttpEngine, str], request: pytest.FixtureRequest) -> AsyncIterator[HttpWorker]:
-    """A worker reached straight, and one that has to look for proxies, whose exchanges aiohttp does."""
-    worker = http_worker(engine[1], proxy={"trust_env": request.param == "session"})
+    """A worker whose exchanges we speak ourselves, and one whose exchanges are left to aiohttp."""
+    worker = http_worker(engine[1], http_pool={"no_fast_lane": request.param == "session"})
     await worker.start()
     yield worker
     await worker.aclose()

@@ -28,6 +28,7 @@ def test_the_overrides_in_effect_are_shown_and_keys_never() -> None:
         "max_in_flight": 100_000,
         "idle_timeout_secs": 3.0,
         "dns_ttl_secs": 10.0,
+        "no_fast_lane": False,
         "keepalive_secs": 5,
         "max_message_bytes": 67_108_864,
     }
