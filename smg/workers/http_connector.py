@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.helpers import _EXC_SENTINEL
+from aiohttp.helpers import _EXC_SENTINEL, is_ip_address
 from typing_extensions import override
 
 from smg.core.errors import Retry, StaleConnectionError
@@ -105,9 +105,24 @@ class TellingConnector(aiohttp.TCPConnector):
     ) -> ResponseHandler:
         if (noted := _made.get()) is not None:
             noted.append(True)
-        made = await super()._create_connection(req, traces, timeout)
+        made = await (self._dial(req) if _plain(req) else super()._create_connection(req, traces, timeout))
         self._fresh.add(made)
         return made
+
+    async def _dial(self, aim: ClientRequest) -> ResponseHandler:
+        """Connect where no name is to be found and nothing to be encrypted, at half of what aiohttp's way costs."""
+        url = aim.url
+        assert url.host is not None and url.port is not None  # noqa: PT018, S101  (it could not be an aim)
+        try:
+            _, made = await self._loop.create_connection(self._factory, url.host, url.port)
+        except OSError as error:
+            raise aiohttp.ClientConnectorError(aim.connection_key, error) from error
+        return made
+
+
+def _plain(aim: ClientRequest) -> bool:
+    """Whether a connection is to one numeric address, without TLS or a proxy."""
+    return aim.proxy is None and not aim.is_ssl() and is_ip_address(aim.url.raw_host)
 
 
 def stale(watch: Watch) -> bool:
