@@ -28,7 +28,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         idle_timeout_secs: How long an unused connection is kept; must stay below the engine's own (often 5).
         dns_ttl_secs: How long a resolved address is believed.
         no_fast_lane: Leave exchanges with an HTTP worker to aiohttp's client, as those over TLS and through proxies are
-            anyway, in place of our own: slower, and a second opinion where an exchange is suspected.
+            anyway, in place of our own: a second opinion where one is suspected, at three times the cost of a request.
     """
 
     max_connections: Count = 1024
