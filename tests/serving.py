@@ -43,6 +43,21 @@ async def serving(serve: Serve, host: str = "127.0.0.1", context: ssl.SSLContext
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
+        await _close(server)
         await asyncio.wait_for(asyncio.gather(*running), LEAVING_SECS)
-        await server.wait_closed()
+        await asyncio.wait_for(_left(server), LEAVING_SECS)
+
+
+async def _close(server: asyncio.Server) -> None:
+    """Accept no more, but what was accepted last becomes a connection first: closed before that, it would be lost."""
+    for listening in server.sockets:
+        asyncio.get_running_loop().remove_reader(listening.fileno())
+    await asyncio.sleep(0)
+    server.close()
+
+
+async def _left(server: asyncio.Server) -> None:
+    """Wait for connections that never were anybody's, such as those whose handshake failed; Python 3.11 does not."""
+    await server.wait_closed()
+    while getattr(server, "_active_count", 0):  # noqa: ASYNC110 - nobody signals
+        await asyncio.sleep(0.005)
