@@ -52,8 +52,10 @@ async def _close(server: asyncio.Server) -> None:
     """Accept no more, but what was accepted last becomes a connection first: closed before that, it would be lost."""
     for listening in server.sockets:
         asyncio.get_running_loop().remove_reader(listening.fileno())
-    await asyncio.sleep(0)
-    server.close()
+    try:
+        await asyncio.sleep(0)
+    finally:
+        server.close()
 
 
 async def _left(server: asyncio.Server) -> None:
