@@ -24,7 +24,7 @@ from smg.routers.grpc.job import Kit
 from smg.routers.grpc.router import GrpcRouter
 from smg.routers.http_router import HttpRouter
 from smg.server.app import Parts, faults, front
-from smg.server.garbage import settle_garbage
+from smg.server.garbage import keep_freed_memory, settle_garbage
 from smg.server.http1.listener import Bind, Listener
 from smg.server.http1.service import Limits
 from smg.server.metrics_page import show_metrics
@@ -114,6 +114,7 @@ class Gateway:
     async def run_until(self, stop: Stop) -> None:
         """Serve until ``stop`` wants the drain, and drain until that is over or wanted to be."""
         settle_garbage()
+        keep_freed_memory()
         await stop.drain.wait()
         await stop.unless_hurried(self.drain())
 

@@ -43,7 +43,7 @@ def one_chunk(data: bytes) -> bytes:
         size, most = size - 1, most << 4 | 0xF
     line = size_line(size) if size > 0 else BREAK
     begin, end = len(line), len(data) - 2
-    if end - begin != size or data[:begin].lower() != line or data[end:] != BREAK:
+    if end - begin != size or data[end:] != BREAK or (data[:begin] != line and data[:begin].lower() != line):
         return b""
     return data[begin:end]
 

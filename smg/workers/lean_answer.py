@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from smg.workers.lean_connection import LeanConnection
     from smg.workers.watch import Watch
 
-HELD_BYTES: Final = 64 << 10
-"""Of a body that nobody has yet asked for; beyond, nothing more is read."""
+HELD_BYTES: Final = 6 << 10
+"""Of a body that nobody has yet asked for; beyond, nothing more is read. A loop reads up to 250 KiB at once."""
 
 JOINED_BYTES: Final = 64 << 10
 """A body up to this size leaves in one write with its head."""

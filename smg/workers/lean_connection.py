@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from mypy_extensions import trait
 from typing_extensions import override
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     import aiohttp
 
     from smg.workers.http_connector import Lent, TellingConnector
-
-READ_BYTES: Final = 64 << 10
-"""Read at once: left to itself a loop reads four times as much, all of which a slow caller's answer would hold."""
 
 
 @trait
@@ -44,7 +41,7 @@ class Receiver(ABC):
         """Note the connection's end."""
 
 
-class LeanConnection(asyncio.BufferedProtocol):
+class LeanConnection(asyncio.Protocol):
     """One connection, and its protocol for as long as it is lent.
 
     Attributes:
@@ -86,13 +83,9 @@ class LeanConnection(asyncio.BufferedProtocol):
         self._connection.close()
 
     @override
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._shelf.space
-
-    @override
-    def buffer_updated(self, nbytes: int) -> None:
+    def data_received(self, data: bytes) -> None:
         if self.receiver is not None:
-            self.receiver.arrived(self._shelf.space[:nbytes].tobytes())
+            self.receiver.arrived(data)
         else:
             self.transport.abort()  # nobody asked for that, and it would pass for the next answer
 
@@ -121,13 +114,11 @@ class Shelf:
 
     Attributes:
         heads: Reads the worker's heads; one for all connections, since they all say the same.
-        space: Where bytes arrive; one for all, since they are taken out at once.
     """
 
     def __init__(self, pool: TellingConnector, aim: aiohttp.ClientRequest, rest_secs: float) -> None:
         """Take connections to ``aim`` from ``pool``, and close one that has rested for ``rest_secs``."""
         self.heads = AnswerReader()
-        self.space = memoryview(bytearray(READ_BYTES))
         self._pool = pool
         self._waiting = pool.waiting
         self._aim = aim

@@ -278,7 +278,7 @@ class Connection(Outlet):
         """Cancel the request under way, once."""
         if self._gone:
             return
-        self._gone = True
+        self._gone = self.parting = True
         if self.task is not None:
             self._service.crowd.abandon(self.task)
         if self._intake is not None:  # a task that had not begun to run will not end it

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from typing_extensions import override
 
 from smg.core.request import ReplyHead
@@ -54,7 +55,12 @@ class _Pipe(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.unsent = 0
+        self.sent = b""
         self.aborted = False
+
+    @override
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.sent += data
 
     @override
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
@@ -72,12 +78,31 @@ class _Pipe(asyncio.Transport):
         self.aborted = True
 
 
-async def test_each_byte_taken_gives_more_time() -> None:
-    """A buffer that shrinks, however slowly, is waited for; one that does not is cut at the stall limit."""
-    clock, pipe = ManualClock(), _Pipe()
+def _outlet(pipe: _Pipe, clock: ManualClock) -> Connection:
     shared: Any = {"handler": refusing, "fault": refusing, "crowd": Crowd(1), "memory": BodyMemory(1)}
     outlet = Connection(Service(limits=SLOW, clock=clock, **shared))
     outlet.connection_made(pipe)
+    return outlet
+
+
+@pytest.mark.parametrize("end", ["lost", "aborted"])
+async def test_nothing_is_sent_to_who_has_gone(end: str) -> None:
+    """Whoever still answers may go on without an error, and it goes nowhere."""
+    pipe = _Pipe()
+    outlet = _outlet(pipe, ManualClock())
+    outlet.send(b"here")
+    if end == "lost":
+        outlet.connection_lost(None)
+    else:
+        outlet.abort()
+    outlet.send(b"gone")
+    assert pipe.sent == b"here"
+
+
+async def test_each_byte_taken_gives_more_time() -> None:
+    """A buffer that shrinks, however slowly, is waited for; one that does not is cut at the stall limit."""
+    clock, pipe = ManualClock(), _Pipe()
+    outlet = _outlet(pipe, clock)
     pipe.unsent = 1000
     outlet.pause_writing()
     for _ in range(20):
