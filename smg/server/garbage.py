@@ -33,6 +33,10 @@ def keep_freed_memory() -> None:
     environment variables is left as it was set, and so is every other.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None and not any(name.startswith("MALLOC_") for name in os.environ):
+    if mallopt is not None and not _set_by_operator():
         mallopt(TRIM_THRESHOLD, 2 * HEAP_BYTES)
         mallopt(MMAP_THRESHOLD, HEAP_BYTES)
+
+
+def _set_by_operator() -> bool:
+    return "malloc" in os.environ.get("GLIBC_TUNABLES", "") or any(name.startswith("MALLOC_") for name in os.environ)

@@ -46,7 +46,14 @@ def test_what_was_made_before_is_not_looked_at_again():
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library's allocator is not glibc's")
-@pytest.mark.parametrize(("environment", "kept"), [({}, True), ({"MALLOC_TRIM_THRESHOLD_": "131072"}, False)])
+@pytest.mark.parametrize(
+    ("environment", "kept"),
+    [
+        ({}, True),
+        ({"MALLOC_TRIM_THRESHOLD_": "131072"}, False),
+        ({"GLIBC_TUNABLES": "glibc.malloc.trim_threshold=131072"}, False),
+    ],
+)
 def test_what_held_a_body_is_kept_for_the_next(environment: dict[str, str], *, kept: bool):
     """Of hundreds in a row only the first take fresh pages; what the operator has set is left alone."""
     done = subprocess.run(
