@@ -73,8 +73,8 @@ def finish(steps: Generator[None, None, int]) -> int:
 
 
 def steps_of_counting(body: bytes, limits: JsonLimits) -> Generator[None, None, int]:
-    """Refuse too many values or too deep ones; cheap bounds settle nearly every body."""
-    bare = without_long_strings(body) if len(body) >= LONG_BYTES else body
+    """Refuse too many values or too deep ones in a long body; cheap bounds settle nearly every one."""
+    bare = without_long_strings(body)
     if len(bare) >= LONG_BYTES:
         yield
         bare = bare.translate(None, PLAIN)

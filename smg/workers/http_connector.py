@@ -66,7 +66,7 @@ class TellingConnector(aiohttp.TCPConnector):
     def __init__(self, **options: Any) -> None:
         """Take what aiohttp's connector takes; needs a running loop."""
         super().__init__(**options)
-        self._factory = functools.partial(FailingHandler, loop=self._loop)  # type: ignore[assignment]
+        self._factory = functools.partial(FailingHandler, loop=self._loop)  # type: ignore[assignment]  # typed for aiohttp's own handler
         self._fresh: WeakSet[ResponseHandler] = WeakSet()
 
     @property

@@ -24,7 +24,7 @@ class Outlet(asyncio.Protocol, Channel):
 
     Attributes:
         deadline: Clock reading from which on the connection is to be looked at.
-        parting: Nothing more will be sent than what waits already, if that.
+        parting: Nothing more is sent than what waits already, and not even that once the caller has gone.
     """
 
     __slots__ = (
