@@ -19,7 +19,8 @@ from typing_extensions import override
 
 from scripts.bench.http_engine import CHUNK, END, HEAD, PLAIN
 from smg.stubs import sglang_scheduler_pb2 as pb
-from smg.workers.grpc_channel import channel_options
+from smg.workers.address import parse_url
+from smg.workers.grpc_channel import open_channel
 from smg.workers.settings import WorkerDefaults
 
 GENERATE = "/sglang.grpc.scheduler.SglangScheduler/Generate"
@@ -54,9 +55,7 @@ class Relay(asyncio.Protocol):
 
 async def main(port: int, engine_port: int) -> None:
     """Serve until ended."""
-    async with grpc.aio.insecure_channel(
-        f"127.0.0.1:{engine_port}", options=channel_options(WorkerDefaults())
-    ) as channel:
+    async with open_channel(parse_url(f"grpc://127.0.0.1:{engine_port}"), WorkerDefaults(), None) as channel:
         server = await asyncio.get_running_loop().create_server(lambda: Relay(channel), "127.0.0.1", port)
         await server.serve_forever()
 

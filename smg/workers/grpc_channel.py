@@ -20,6 +20,7 @@ import grpc.aio
 from typing_extensions import override
 
 from smg.workers.grpc_errors import status_of
+from smg.workers.grpc_threads import unhurried_threads
 from smg.workers.transport import Transport
 
 if TYPE_CHECKING:
@@ -48,9 +49,10 @@ def open_channel(
 ) -> grpc.aio.Channel:
     """Return a channel to ``address`` that connects with its first call; needs a running loop."""
     options = channel_options(settings)
-    if credentials is None:
-        return grpc.aio.insecure_channel(address.target, options=options)
-    return grpc.aio.secure_channel(address.target, credentials, options=options)
+    with unhurried_threads():  # the first channel makes grpc's threads
+        if credentials is None:
+            return grpc.aio.insecure_channel(address.target, options=options)
+        return grpc.aio.secure_channel(address.target, credentials, options=options)
 
 
 class ChannelTransport(Transport["grpc.aio.Channel"]):
