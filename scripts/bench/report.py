@@ -57,13 +57,20 @@ class Results:
 
 
 def shown(medians: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Return the table and the goals as lines."""
+    """Return the table and the goals as lines; behind each other gateway's figure stands ours as a share of it."""
     figures = list(dict.fromkeys(name for row in medians.values() for name in row))
-    lines = [f"{'':24}" + "".join(f"{target:>14}" for target in medians)]
+    lines = [f"{'(ours, of theirs)':24}" + "".join(f"{target:>18}" for target in medians)]
     for name in figures:
-        cells = [medians[target].get(name) for target in medians]
-        lines.append(f"{name:24}" + "".join(f"{'-' if cell is None else f'{cell:.4g}':>14}" for cell in cells))
+        own = medians.get("ours", {}).get(name)
+        cells = (_cell(row.get(name), None if target == "ours" else own) for target, row in medians.items())
+        lines.append(f"{name:24}" + "".join(f"{cell:>18}" for cell in cells))
     return [*lines, "", *goals(medians), *goals(medians, "ours x2", SEVERAL), *least(medians, "ours x2")]
+
+
+def _cell(figure: float | None, own: float | None) -> str:
+    if figure is None:
+        return "-"
+    return f"{figure:.4g} ({own / figure:.3g})" if own and figure else f"{figure:.4g}"
 
 
 def goals(medians: Mapping[str, Mapping[str, float]], ours: str = "ours", table: Goals = GOALS) -> list[str]:

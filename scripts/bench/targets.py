@@ -57,12 +57,14 @@ class Target:
         program: What must be there for it to run.
         command: Returns its command line, from worker URLs, port, a folder for its files, and extra arguments.
         workers: The schemes of the workers that it serves.
+        usual: It is part of a run unless others are named.
     """
 
     name: str
     program: Path
     command: Callable[[Sequence[str], int, Path], list[str]]
     workers: frozenset[str] = HTTP
+    usual: bool = True
 
     @property
     def installed(self) -> bool:
@@ -113,7 +115,7 @@ def _relay(urls: Sequence[str], port: int, _folder: Path) -> list[str]:
 
 TARGETS = (
     Target(OURS, Path(sys.executable), _ours, HTTP | GRPC),
-    Target(f"{OURS} x2", Path(sys.executable), _ours_twice, HTTP | GRPC),
+    Target(f"{OURS} x2", Path(sys.executable), _ours_twice, HTTP | GRPC, usual=False),
     Target("smg", HOME / "peers/bin/smg", _smg, HTTP | GRPC),
     Target("vllm-router", HOME / "peers/bin/vllm-router", _vllm_router),
     Target("litellm", HOME / "litellm/bin/litellm", _litellm),

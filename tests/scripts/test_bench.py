@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts.bench.report import Results, goals, shown
+from scripts.bench.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +32,17 @@ def test_medians_are_compared_and_failures_added_up():
         "ours": {"cpu us/request": 12.0, "failed": 3.0},
         "smg": {"cpu us/request": 30.0, "failed": 0.0},
     }
-    assert [line.split() for line in shown(medians)][1] == ["cpu", "us/request", "12", "30"]
+    assert [line.split() for line in shown(medians)][1:3] == [
+        ["cpu", "us/request", "12", "30", "(0.4)"],
+        ["failed", "3", "0"],
+    ]
+
+
+def test_what_is_not_measured_is_compared_with_nothing():
+    """A figure that one of the two lacks."""
+    table = shown({"ours": {"cpu us/request": 12.0}, "smg": {"cpu us/token": 30.0}})
+
+    assert [line.split()[-2:] for line in table[1:3]] == [["12", "-"], ["-", "30"]]
 
 
 @pytest.mark.parametrize(("ours", "verdict"), [(10.5, "met"), (10.6, "MISSED")])
@@ -40,6 +51,13 @@ def test_a_goal_is_judged_by_the_ratio(ours, verdict):
     lines = goals({"ours": {"cpu us/request": ours}, "smg": {"cpu us/request": 30.0}})
 
     assert [line.split()[-1] for line in lines] == [verdict]
+
+
+def test_whoever_is_installed_is_part_of_a_run():
+    """Two processes of ours are measured where they are named, for they are judged by one."""
+    usual = [target.name for target in TARGETS if target.usual]
+
+    assert usual == ["ours", "smg", "vllm-router", "litellm", "grpc.aio", "nginx"]
 
 
 def test_a_short_run_measures_our_gateway(tmp_path):
