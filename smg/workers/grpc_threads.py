@@ -20,7 +20,7 @@ def unhurried_threads() -> Iterator[None]:
 
     Where the system has no such kind or refuses it, or where the operator has chosen one, nothing is changed.
     """
-    if not hasattr(os, "SCHED_BATCH") or os.sched_getscheduler(0) != os.SCHED_OTHER:
+    if not _of_the_usual_kind():
         yield
         return
     _schedule(os.SCHED_BATCH)  # of this thread, from which the new ones have it
@@ -28,6 +28,13 @@ def unhurried_threads() -> Iterator[None]:
         yield
     finally:
         _schedule(os.SCHED_OTHER)
+
+
+def _of_the_usual_kind() -> bool:
+    """Whether this thread is, as far as the system tells; musl's C library does not."""
+    with suppress(OSError):
+        return hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER
+    return False
 
 
 def _schedule(kind: int) -> None:

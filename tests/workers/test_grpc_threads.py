@@ -83,14 +83,21 @@ def test_the_thread_itself_stays_of_its_kind(kind: int) -> None:
     assert on_a_thread(kind, behind) == kind
 
 
-def test_a_system_that_refuses_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a sandbox may."""
+@pytest.mark.parametrize(
+    ("call", "error"), [("sched_setscheduler", PermissionError), ("sched_getscheduler", OSError)], ids=["set", "get"]
+)
+def test_a_system_that_refuses_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, call: str, error: type[OSError]
+) -> None:
+    """As a sandbox may; musl's C library knows neither call."""
+    kind = os.sched_getscheduler
 
     def refuse(*_: object) -> None:
-        raise PermissionError
+        raise error
 
-    monkeypatch.setattr(os, "sched_setscheduler", refuse)
-    assert inside() == os.SCHED_OTHER
+    monkeypatch.setattr(os, call, refuse)
+    with unhurried_threads(), ThreadPoolExecutor(1) as executor:
+        assert executor.submit(kind, 0).result() == os.SCHED_OTHER
 
 
 def test_all_of_grpcs_threads_do_so_and_the_loops_does_not() -> None:
