@@ -59,11 +59,11 @@ class Results:
 def shown(medians: Mapping[str, Mapping[str, float]]) -> list[str]:
     """Return the table and the goals as lines; behind each other gateway's figure stands ours as a share of it."""
     figures = list(dict.fromkeys(name for row in medians.values() for name in row))
-    lines = [f"{'(ours, of theirs)':24}" + "".join(f"{target:>18}" for target in medians)]
+    lines = [f"{'(ours, of theirs)':24}" + "".join(f"{target:>22}" for target in medians)]
     for name in figures:
         own = medians.get("ours", {}).get(name)
         cells = (_cell(row.get(name), None if target == "ours" else own) for target, row in medians.items())
-        lines.append(f"{name:24}" + "".join(f"{cell:>18}" for cell in cells))
+        lines.append(f"{name:24}" + "".join(f"{cell:>22}" for cell in cells))
     return [*lines, "", *goals(medians), *goals(medians, "ours x2", SEVERAL), *least(medians, "ours x2")]
 
 
